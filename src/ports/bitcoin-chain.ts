@@ -30,7 +30,10 @@ export type UnspentOutput = {
 
 export type BroadcastResult =
   | { readonly type: "accepted" }
-  /** In the mempool or a block already: the same as accepted for the caller. */
+  /**
+   * In the mempool or a block already: the same as accepted for the caller. Of a mined transaction this is promised only
+   * while an output of it is unspent; later a node without an index of all transactions rejects it for its missing inputs.
+   */
   | { readonly type: "already_known" }
   /** `reason` is the node's own word, e.g. `min relay fee not met`. */
   | { readonly type: "rejected"; readonly reason: string };
@@ -45,8 +48,9 @@ export type ChainEvent =
  * A view of the Bitcoin block chain and mempool.
  *
  * Obligations of an implementation: every call may be repeated; `block` of a height returns the block of the best chain
- * at the time of the call, so that a caller detects a reorganisation by `previousHash`; `broadcast` is idempotent;
- * events are hints and carry no state. Failures to reach the node throw `ChainError`.
+ * at the time of the call, so that a caller detects a reorganisation by `previousHash`; `broadcast` is idempotent, sets no
+ * limit of its own to the fee and answers `rejected` for bytes that are no transaction; events are hints and carry no
+ * state; after an outage a `tip` event is sent. Failures to reach the node throw `ChainError`.
  */
 export interface BitcoinChain {
   readonly network: BitcoinNetwork;
@@ -60,8 +64,9 @@ export interface BitcoinChain {
   feeEstimate(blocks: number): Promise<number | undefined>;
   /** The lowest rate the node relays now, in satoshi per 1000 virtual bytes. */
   relayFee(): Promise<number>;
-  /** Calls `listener` for each event until the returned function is called. */
+  /** Calls `listener` for each event until the returned function is called. What a listener throws is dropped. */
   subscribe(listener: (event: ChainEvent) => void): () => void;
+  /** Ends all activity: no event is sent afterwards. May be called again. */
   close(): Promise<void>;
 }
 
