@@ -1,6 +1,23 @@
 export { hash160, hash256, hkdfSha256, hmacSha256, ripemd160, sha256 } from "./hashes.ts";
 export { type CoinType, type KeyPaths, type KeyReference, keyPaths } from "./key-paths.ts";
 export {
+  ACT_ONE_BYTES,
+  ACT_THREE_BYTES,
+  ACT_TWO_BYTES,
+  type HandshakeError,
+  type HandshakeKeys,
+  type Initiator,
+  initiateHandshake,
+  type Responder,
+  respondToHandshake,
+} from "./noise-handshake.ts";
+export {
+  type BadTransportTag,
+  MAX_TRANSPORT_MESSAGE,
+  NoiseTransport,
+  TRANSPORT_HEADER_BYTES,
+} from "./noise-transport.ts";
+export {
   FIRST_REVOCATION_INDEX,
   insertRevocation,
   lookupRevocation,

@@ -17,8 +17,8 @@ export interface Signer {
   /** SHA-256 of the compressed shared point, 32 bytes, as BOLT 8; undefined for an invalid public key. */
   ecdh(key: KeyReference, publicKey: Uint8Array): Uint8Array | undefined;
   /**
-   * The preimage for `index` of a channel's revocation chain, 32 bytes. The chain's seed is derived from the wallet's
-   * seed and the channel's number, and never leaves. Spec: B2-34, B2-35.
+   * The preimage for `index` (1 to 2^64 - 1) of a channel's revocation chain, 32 bytes. The chain's seed is derived from
+   * the wallet's seed and the channel's number, and never leaves. Spec: B2-34, B2-35.
    */
   revocationPreimage(channelIndex: number, index: bigint): Uint8Array;
 }
@@ -89,6 +89,7 @@ export function seedSigner(seed64: Uint8Array, coin: CoinType = 0): Signer {
     sign: (key, hash32) => secp256k1.sign(hash32, secretKey(key)),
     ecdh: (key, publicKey) => secp256k1.ecdh(publicKey, secretKey(key)),
     revocationPreimage(channelIndex, index) {
+      invariant(index > 0n, "index 0 of a revocation chain is its seed");
       const path = revocationPaths(channelIndex, () => {
         invariant(Number.isSafeInteger(channelIndex) && channelIndex >= 0, `not a channel index: ${channelIndex}`);
         const name = new Uint8Array(9);
