@@ -1,0 +1,22 @@
+export type {
+  Authenticate,
+  AuthenticateChannel,
+  CloseClearing,
+  CloseSignature,
+  ErrorMessage,
+  OpenAnchor,
+  OpenChannel,
+  OpenCommitSig,
+  OpenComplete,
+  Pkt,
+  PktMessage,
+  ReceivedPkt,
+  UnknownOdd,
+  UpdateAddHtlc,
+  UpdateCommit,
+  UpdateFailHtlc,
+  UpdateFee,
+  UpdateFulfillHtlc,
+  UpdateRevocation,
+} from "./messages.ts";
+export { type WireError, wireErrorRule } from "./wire-error.ts";
