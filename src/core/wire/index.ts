@@ -1,3 +1,4 @@
+export { MAX_AUTHENTICATE_CHANNELS, MAX_PACKET_BYTES, MAX_REVOCATION_WINDOW } from "./limits.ts";
 export type {
   Authenticate,
   AuthenticateChannel,
@@ -19,4 +20,13 @@ export type {
   UpdateFulfillHtlc,
   UpdateRevocation,
 } from "./messages.ts";
+export { decodePkt, encodePkt, namedChannel } from "./packet.ts";
+export { type PacketFamily, packetFamily } from "./packet-family.ts";
+export { decodePing, decodePong, encodePing, encodePong } from "./ping.ts";
+export {
+  decodeTransportMessage,
+  encodeTransportMessage,
+  joinPackets,
+  type TransportMessage,
+} from "./transport-message.ts";
 export { type WireError, wireErrorRule } from "./wire-error.ts";

@@ -50,24 +50,23 @@ export type WireError =
 /** The rule that the bytes break, by its id. */
 export function wireErrorRule(error: WireError): string {
   switch (error.type) {
-    case "packet_too_long":
-    case "undecodable":
-    case "unknown_family":
-    case "missing_field":
-    case "two_members":
-    case "bad_signature":
-    case "bad_length":
-    case "bad_count":
-    case "number_too_large":
-      return error.type !== "unknown_family" && "message" in error && error.message === "open_channel"
-        ? "B2-8"
-        : "B2-1";
     case "unknown_even_field":
       return "B2-2";
     case "bad_public_key":
       return "B2-10";
     case "bad_locktime":
       return "B2-57";
+    case "packet_too_long":
+    case "undecodable":
+    case "unknown_family":
+      return "B2-1";
+    case "missing_field":
+    case "two_members":
+    case "bad_signature":
+    case "bad_length":
+    case "bad_count":
+    case "number_too_large":
+      return error.message === "open_channel" ? "B2-8" : "B2-1";
     default:
       return assertNever(error);
   }

@@ -1,0 +1,179 @@
+import { fromBinary, isFieldSet } from "@bufbuild/protobuf";
+import { asChannelId, asPaymentHash, assertNever, asTxid, err, msat, ok, type Result } from "../base/index.ts";
+import { type FieldChecks, fieldChecks } from "./field-checks.ts";
+import {
+  open_channel_anchor_offer as AnchorOffer,
+  type authenticate,
+  type close_clearing,
+  close_clearingSchema,
+  type open_anchor,
+  type open_channel,
+  open_channelSchema,
+  type pkt,
+  pktSchema,
+  type update_add_htlc,
+} from "./gen/pkt_pb.ts";
+import {
+  MAX_AUTHENTICATE_CHANNELS,
+  MAX_CLOSE_SCRIPT_BYTES,
+  MAX_DELAY_BLOCKS,
+  MAX_EXPIRY_HEIGHT,
+  MAX_FEATURES_BYTES,
+  MAX_REASON_BYTES,
+  MAX_REVOCATION_WINDOW,
+  MAX_ROUTE_BYTES,
+} from "./limits.ts";
+import type {
+  Authenticate,
+  CloseClearing,
+  OpenAnchor,
+  OpenChannel,
+  PktMessage,
+  ReceivedPkt,
+  UnknownOdd,
+  UpdateAddHtlc,
+} from "./messages.ts";
+import { cutProblem } from "./problem-text.ts";
+import { checkShape } from "./protobuf-shape.ts";
+import type { WireError } from "./wire-error.ts";
+
+type Member = Exclude<pkt["pkt"], { case: undefined }>;
+
+/** A packet without its family byte, of any message, by the generated codec. */
+export function decodeGenerated(body: Uint8Array): Result<ReceivedPkt, WireError> {
+  const malformed = checkShape(pktSchema, body);
+  if (malformed !== undefined) return err(malformed);
+  const decoded = fromBinary(pktSchema, body);
+  const message = messageOf(decoded);
+  if (!message.ok) return message;
+  if (!isFieldSet(decoded, pktSchema.field.channelId)) return ok({ channelId: undefined, message: message.value });
+  const check = fieldChecks("pkt");
+  const channelId = asChannelId(check.bytes("channel_id", decoded.channelId, 32, 32));
+  const error = check.error();
+  return error === undefined ? ok({ channelId, message: message.value }) : err(error);
+}
+
+function messageOf(decoded: pkt): Result<PktMessage | UnknownOdd, WireError> {
+  if (decoded.pkt.case === undefined) {
+    // A member of a later version is a field that we don't know; an even one was refused before.
+    const unknown = decoded.$unknown?.[0];
+    if (unknown === undefined) return err({ type: "missing_field", message: "pkt", field: "pkt" });
+    return ok({ type: "unknown_odd", field: unknown.no });
+  }
+  const name = pktSchema.field[decoded.pkt.case].name;
+  const check = fieldChecks(name);
+  const message = memberOf(decoded.pkt, check);
+  const error = check.error();
+  return error === undefined ? ok(message) : err(error);
+}
+
+function memberOf(member: Member, check: FieldChecks): PktMessage {
+  switch (member.case) {
+    case "updateAddHtlc":
+      return addHtlc(member.value, check);
+    case "updateFulfillHtlc":
+      return { type: "update_fulfill_htlc", id: member.value.id, preimage: check.hash("r", member.value.r) };
+    case "updateFailHtlc": {
+      const reason = check.bytes("reason", member.value.reason?.info, 0, MAX_REASON_BYTES);
+      return { type: "update_fail_htlc", id: member.value.id, reason };
+    }
+    case "updateFee":
+      return { type: "update_fee", feeRate: member.value.feeRate };
+    case "updateCommit":
+      return { type: "update_commit", signature: check.signature("sig", check.list("sig", member.value.sig, 1, 1)[0]) };
+    case "updateRevocation":
+      return {
+        type: "update_revocation",
+        preimage: check.hash("revocation_preimage", member.value.revocationPreimage),
+        nextRevocationHash: check.hash("next_revocation_hash", member.value.nextRevocationHash),
+      };
+    case "openChannel":
+      return openChannel(member.value, check);
+    case "openAnchor":
+      return openAnchor(member.value, check);
+    case "openCommitSig":
+      return { type: "open_commit_sig", signature: check.signature("sig", member.value.sig) };
+    case "openComplete":
+      return { type: "open_complete" };
+    case "closeClearing":
+      return closeClearing(member.value, check);
+    case "closeSignature": {
+      const closeFeeSat = check.satoshi("close_fee", member.value.closeFee);
+      return { type: "close_signature", closeFeeSat, signature: check.signature("sig", member.value.sig) };
+    }
+    case "error":
+      return { type: "error", problem: cutProblem(member.value.problem) };
+    case "authenticate":
+      return authenticateOf(member.value, check);
+    default:
+      return assertNever(member);
+  }
+}
+
+function addHtlc(value: update_add_htlc, check: FieldChecks): UpdateAddHtlc {
+  return {
+    type: "update_add_htlc",
+    id: value.id,
+    amountMsat: msat(value.amountMsat),
+    paymentHash: asPaymentHash(check.hash("r_hash", value.rHash)),
+    expiry: check.blocks("expiry", value.expiry, MAX_EXPIRY_HEIGHT),
+    route: check.bytes("route", value.route?.info, 0, MAX_ROUTE_BYTES),
+  };
+}
+
+function openChannel(value: open_channel, check: FieldChecks): OpenChannel {
+  const { field } = open_channelSchema;
+  const window = check.list("revocation_window", value.revocationWindow, 0, MAX_REVOCATION_WINDOW);
+  return {
+    type: "open_channel",
+    delay: check.blocks("delay", value.delay, MAX_DELAY_BLOCKS),
+    revocationHash: check.hash("revocation_hash", value.revocationHash),
+    nextRevocationHash: check.hash("next_revocation_hash", value.nextRevocationHash),
+    commitKey: check.publicKey("commit_key", value.commitKey),
+    finalKey: check.publicKey("final_key", value.finalKey),
+    anchor: value.anch === AnchorOffer.WILL_CREATE_ANCHOR ? "will_create" : "wont_create",
+    minDepth: value.minDepth,
+    initialFeeRate: value.initialFeeRate,
+    revocationWindow: window.map((hash) => check.hash("revocation_window", hash)),
+    ...(isFieldSet(value, field.channelReserve) && {
+      channelReserveSat: check.satoshi("channel_reserve", value.channelReserve),
+    }),
+    pushMsat: check.msat("push_msat", value.pushMsat),
+    ...(isFieldSet(value, field.closeScript) && { closeScript: closeScriptOf(value.closeScript, check) }),
+  };
+}
+
+function openAnchor(value: open_anchor, check: FieldChecks): OpenAnchor {
+  return {
+    type: "open_anchor",
+    txid: asTxid(check.hash("txid", value.txid)),
+    outputIndex: value.outputIndex,
+    amountSat: check.satoshi("amount", value.amount),
+    commitSignature: check.signature("commit_sig", value.commitSig),
+  };
+}
+
+function closeClearing(value: close_clearing, check: FieldChecks): CloseClearing {
+  if (!isFieldSet(value, close_clearingSchema.field.closeScript)) return { type: "close_clearing" };
+  return { type: "close_clearing", closeScript: closeScriptOf(value.closeScript, check) };
+}
+
+function closeScriptOf(script: Uint8Array, check: FieldChecks): Uint8Array {
+  return check.bytes("close_script", script, 1, MAX_CLOSE_SCRIPT_BYTES);
+}
+
+function authenticateOf(value: authenticate, check: FieldChecks): Authenticate {
+  const states = check.list("channel", value.channel, 0, MAX_AUTHENTICATE_CHANNELS);
+  return {
+    type: "authenticate",
+    features: check.bytes("features", value.features, 0, MAX_FEATURES_BYTES),
+    digest: check.hash("digest", value.digest),
+    channels: states.map((state) => ({
+      channelId: asChannelId(check.bytes("channel_id", state.channelId, 32, 32)),
+      commitmentNumber: state.commitmentNumber,
+      ...(state.lastRevocationPreimage && {
+        lastRevocationPreimage: check.hash("last_revocation_preimage", state.lastRevocationPreimage),
+      }),
+    })),
+  };
+}
