@@ -55,9 +55,10 @@ export function fieldChecks(message: string): FieldChecks {
       return new Uint8Array(32);
     },
     publicKey: (field, value) => {
-      const key = bytes(field, value?.key, 33, 33);
-      if (!secp256k1.isPublicKey(key)) fail({ type: "bad_public_key", message, field });
-      return key;
+      if (value === undefined) missing(field);
+      else if (!secp256k1.isPublicKey(value.key)) fail({ type: "bad_public_key", message, field });
+      else return value.key.slice();
+      return new Uint8Array(33);
     },
     signature: (field, value) => {
       if (value === undefined) missing(field);

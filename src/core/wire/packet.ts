@@ -1,8 +1,9 @@
-import { asChannelId, type ChannelId, err, invariant, type Result } from "../base/index.ts";
+import { asChannelId, type ChannelId, err, invariant, ok, type Result } from "../base/index.ts";
 import { MAX_PACKET_BYTES } from "./limits.ts";
 import type { Pkt, ReceivedPkt } from "./messages.ts";
 import { PKT_FAMILY } from "./packet-family.ts";
 import { decodeGenerated } from "./pkt-from-wire.ts";
+import { decodeHot, encodeHot } from "./pkt-hot-path.ts";
 import { encodeGenerated } from "./pkt-to-wire.ts";
 import { LENGTH_DELIMITED, readRawField } from "./protobuf-scan.ts";
 import type { WireError } from "./wire-error.ts";
@@ -13,7 +14,7 @@ import type { WireError } from "./wire-error.ts";
  * `error`, which is cut. Spec: B2-1; seed 001 section 1.1.
  */
 export function encodePkt(pkt: Pkt): Uint8Array {
-  const packet = encodeGenerated(pkt);
+  const packet = encodeHot(pkt) ?? encodeGenerated(pkt);
   invariant(packet.length <= MAX_PACKET_BYTES, `a packet has at most ${MAX_PACKET_BYTES} bytes, got ${packet.length}`);
   return packet;
 }
@@ -27,7 +28,8 @@ export function decodePkt(packet: Uint8Array): Result<ReceivedPkt, WireError> {
   const actual = packet.length;
   if (actual > MAX_PACKET_BYTES) return err({ type: "packet_too_long", limit: MAX_PACKET_BYTES, actual });
   if (packet[0] !== PKT_FAMILY) return err({ type: "undecodable" });
-  return decodeGenerated(packet.subarray(1));
+  const hot = decodeHot(packet);
+  return hot === undefined ? decodeGenerated(packet.subarray(1)) : ok(hot);
 }
 
 /**

@@ -3,7 +3,7 @@ import { MAX_PACKET_BYTES } from "./limits.ts";
 import type { WireError } from "./wire-error.ts";
 
 /** The longest transport message: BOLT 8 writes its length in two bytes. */
-export const MAX_TRANSPORT_MESSAGE_BYTES = 65_535;
+const MAX_TRANSPORT_MESSAGE_BYTES = 65_535;
 
 const HEADER_BYTES = 8;
 const TWO_TO_32 = 2 ** 32;
