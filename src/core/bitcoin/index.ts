@@ -1,3 +1,63 @@
+export { type AddressNetwork, addressToScript, type BadAddress, scriptToAddress } from "./address.ts";
+export { compareInputs, compareOutputs } from "./bip69.ts";
+export {
+  anchorScript,
+  type HtlcTerms,
+  htlcOfferedScript,
+  htlcReceivedScript,
+  type ToSelfTerms,
+  toSelfScript,
+} from "./channel-scripts.ts";
+export {
+  type Claim,
+  type ClaimTooSmall,
+  claimSighash,
+  claimTransaction,
+  claimWitness,
+  claimWitnessWeight,
+  type Spend,
+  spendLocks,
+} from "./claims.ts";
+export { type BadClose, type Close, type CloseSide, closeTransaction } from "./close.ts";
+export {
+  type Coin,
+  type CoinSelection,
+  type InsufficientFunds,
+  selectCoins,
+  unsignedTransaction,
+} from "./coin-selection.ts";
+export {
+  type AnchorSignature,
+  type CommitmentHtlc,
+  type CommitmentOutput,
+  type CommitmentParams,
+  commitmentOutputs,
+  commitmentTransaction,
+  type Funding,
+  withAnchorWitness,
+} from "./commitment.ts";
+export {
+  buildCommitment,
+  type Commitment,
+  type CommitmentBuffer,
+  createCommitmentBuffer,
+} from "./commitment-buffer.ts";
+export { commitmentNumberOf, numberMask } from "./commitment-number.ts";
+export { commitmentByteCount, commitmentFee, DUST_LIMIT_SAT, isDust, splitFee } from "./fee.ts";
+export { p2wpkhSighash, p2wpkhWitness } from "./pay-to-public-key.ts";
+export {
+  isStandardCloseScript,
+  OP,
+  payToPublicKeyHash,
+  payToWitnessPublicKeyHash,
+  payToWitnessScriptHash,
+  push,
+  pushNumber,
+  scriptNumber,
+  type WitnessProgram,
+  witnessProgramOf,
+} from "./script.ts";
+export { hashOutputs, hashPrevouts, hashSequence, SIGHASH_ALL, sighash, sighashAll } from "./sighash.ts";
 export {
   type BadTransaction,
   type BadTransactionReason,
@@ -10,3 +70,4 @@ export {
   transactionWeight,
   virtualSize,
 } from "./transaction.ts";
+export { witnessSignature } from "./witness-signature.ts";
