@@ -1,0 +1,69 @@
+import type { FeeEstimate } from "../core/payment-channel/index.ts";
+import type { BitcoinChain } from "../ports/bitcoin-chain.ts";
+import type { Clock } from "../ports/clock.ts";
+
+/** Satoshi per 1000 virtual bytes, used where the chain has no estimate. */
+const DEFAULT_FALLBACK = 2_000;
+/** What a Bitcoin node relays unless its owner says otherwise. Source: Bitcoin Core, DEFAULT_MIN_RELAY_TX_FEE. */
+const DEFAULT_RELAY = 1_000;
+/** A Bitcoin node gives no estimate for one block. */
+const NEXT_BLOCKS = 2;
+const REFRESH_MS = 60_000;
+
+/**
+ * The chain's fee rates, held so that a step can read them. They are asked for anew with each block and every minute;
+ * while the chain can't be asked, the last answer stands.
+ */
+export class FeeSource {
+  private readonly chain: BitcoinChain;
+  private readonly clock: Clock;
+  private held: FeeEstimate;
+  private unsubscribe: () => void = () => {};
+  private cancelTimer: () => void = () => {};
+  private stopped = false;
+  private asking = false;
+  private wanted = false;
+
+  /** `fallback` in satoshi per 1000 virtual bytes. */
+  constructor(options: { chain: BitcoinChain; clock: Clock; fallback?: number | undefined }) {
+    this.chain = options.chain;
+    this.clock = options.clock;
+    this.held = { nextBlock: undefined, relay: DEFAULT_RELAY, fallback: options.fallback ?? DEFAULT_FALLBACK };
+  }
+
+  get estimate(): FeeEstimate {
+    return this.held;
+  }
+
+  /** Resolves when the chain was asked once, whether or not it answered. */
+  async start(): Promise<void> {
+    this.unsubscribe = this.chain.subscribe((event) => {
+      if (event.type === "tip") void this.refresh();
+    });
+    await this.refresh();
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.unsubscribe();
+    this.cancelTimer();
+  }
+
+  private async refresh(): Promise<void> {
+    this.wanted = true;
+    if (this.asking) return;
+    this.asking = true;
+    this.cancelTimer();
+    while (this.wanted && !this.stopped) {
+      this.wanted = false;
+      try {
+        const [nextBlock, relay] = await Promise.all([this.chain.feeEstimate(NEXT_BLOCKS), this.chain.relayFee()]);
+        this.held = { ...this.held, nextBlock, relay };
+      } catch {
+        // The follower asks the same chain and tells that it is away.
+      }
+    }
+    this.asking = false;
+    if (!this.stopped) this.cancelTimer = this.clock.after(REFRESH_MS, () => void this.refresh());
+  }
+}
