@@ -12,19 +12,23 @@ export interface Connection {
   readonly remote: NodeId;
   /** True where we made the connection. */
   readonly outgoing: boolean;
-  /** Queues one transport message of 1 to MAX_MESSAGE_BYTES bytes. After the end it does nothing. */
+  /**
+   * Queues one transport message of 1 to MAX_MESSAGE_BYTES bytes; another length throws InvariantBroken. The bytes may be
+   * changed as soon as it returned. After `close` or the end it does nothing.
+   */
   send(message: Uint8Array): void;
-  /** Ends the connection; queued messages are flushed first. Idempotent. */
+  /** Ends the connection; queued messages are flushed first, and `onMessage` is not called any more. Idempotent. */
   close(): void;
 }
 
 /** The greatest transport message, as BOLT 8 has it. */
 export const MAX_MESSAGE_BYTES = 65_535;
 
+/** Neither is ever called from within a call of `send`, `close` or `connect`. */
 export type ConnectionEvents = {
-  /** Called for each transport message, in order. */
+  /** Called for each transport message, in order. The bytes are the receiver's to keep. */
   onMessage(connection: Connection, message: Uint8Array): void;
-  /** Called exactly once, also after our own `close`. `reason` is undefined for an orderly end. */
+  /** Called exactly once and last, also after our own `close`. `reason` is undefined for an orderly end. */
   onEnd(connection: Connection, reason: TransportError | undefined): void;
 };
 
@@ -33,7 +37,10 @@ export type ConnectionEvents = {
  * `onConnection` returned; keys of the handshake come from the Signer and the Random port handed to the constructor.
  */
 export interface Transport {
-  /** Accepts connections until `close`. Resolves with the address in use (port 0 picks a free one). */
+  /**
+   * Accepts connections until `close`. Resolves with the address in use (port 0 picks a free one); rejects with
+   * TransportError. A caller whose handshake fails is turned away without anybody being told.
+   */
   listen(address: PeerAddress, onConnection: (connection: Connection) => ConnectionEvents): Promise<PeerAddress>;
   /** Connects to `remote` at `address`; rejects with TransportError. */
   connect(
@@ -41,11 +48,30 @@ export interface Transport {
     address: PeerAddress,
     onConnection: (connection: Connection) => ConnectionEvents,
   ): Promise<Connection>;
-  /** Ends listening and every connection. */
+  /**
+   * Ends listening and every connection as `Connection.close` does, and rejects what is still connecting with `lost`.
+   * Resolves after the last `onEnd`. A closed transport can neither listen nor connect again. Idempotent.
+   */
   close(): Promise<void>;
 }
 
-export type TransportErrorCode = "refused" | "timeout" | "handshake_failed" | "bad_frame" | "lost" | "address_in_use";
+export type TransportErrorCode =
+  /** Nobody could be reached at the address. */
+  | "refused"
+  /** The peer did not answer in time. */
+  | "timeout"
+  /** The peer did not prove the expected key, or speaks another protocol. */
+  | "handshake_failed"
+  /** The peer sent what does not decrypt, or an empty message. */
+  | "bad_frame"
+  /** The connection broke, or our transport was closed. */
+  | "lost"
+  /** The peer does not read what we send: too many bytes are queued. */
+  | "backlog"
+  /** Somebody listens at the address already. */
+  | "address_in_use"
+  /** We cannot listen at this address for another reason. */
+  | "address_unusable";
 
 export class TransportError extends Error {
   readonly code: TransportErrorCode;
@@ -54,6 +80,6 @@ export class TransportError extends Error {
     super(message, options);
     this.name = "TransportError";
     this.code = code;
-    this.retryable = code === "refused" || code === "timeout" || code === "lost";
+    this.retryable = code === "refused" || code === "timeout" || code === "lost" || code === "backlog";
   }
 }

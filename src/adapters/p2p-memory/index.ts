@@ -1,0 +1,1 @@
+export { type MemoryNetwork, memoryNetwork } from "./network.ts";

@@ -1,0 +1,1 @@
+export { DEFAULT_PORT, type TcpTransportOptions, tcpTransport } from "./transport.ts";
