@@ -300,6 +300,7 @@ describe("a packet is refused", () => {
   it("[B2-1] where it is of another family, or malformed", () => {
     const truncatedInside = hex("00 12 03 0807 ff");
     const overlong = hex("00 2a 0b 08 8080808080808080807f");
+    const above64Bits = pkt(block(3, hex("08 ffffffffffffffffff02"), words(2, ONE_TO_32)));
     const tagOfSixBytes = hex("00 92 80 80 80 80 00 00");
     const fieldZero = hex("00 02 00");
     const group = hex("00 ba01 00 6b 6c");
@@ -310,6 +311,7 @@ describe("a packet is refused", () => {
       hex("01"),
       truncatedInside,
       overlong,
+      above64Bits,
       tagOfSixBytes,
       fieldZero,
       group,

@@ -215,7 +215,7 @@ function decodeRevocation(body: Cursor): UpdateRevocation | undefined {
 
 /** The varint, exact and at most `limit`, after a tag of one byte; undefined for anything else. */
 function takeVarint(cursor: Cursor, tag: number, limit = Number.MAX_SAFE_INTEGER): number | undefined {
-  if (cursor.bytes[cursor.at] !== tag || cursor.at >= cursor.end) return undefined;
+  if (cursor.bytes[cursor.at] !== tag) return undefined;
   cursor.at++;
   const value = readVarint(cursor);
   return value === undefined || value > limit ? undefined : value;
