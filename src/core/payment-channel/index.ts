@@ -1,0 +1,34 @@
+export { apply, type ChannelChange } from "./changes.ts";
+export { agreedClose } from "./closing.ts";
+export { type ChannelError, type ChannelErrorType, describeError, type Reaction, reactionTo } from "./errors.ts";
+export type { ChannelEvent, Context, Effect, Input, Tell } from "./input.ts";
+export { accept, type Begun, begin, type OpenRequest, ownRevocationHash } from "./opening.ts";
+export type { Step, StepResult } from "./outcome.ts";
+export {
+  type ChannelPolicy,
+  DEFAULT_POLICY,
+  estimatedFeeRate,
+  type FeeEstimate,
+  feeRateFloor,
+  ownFeeRate,
+} from "./policy.ts";
+export type {
+  ChannelRow,
+  ChannelRows,
+  ClearingRow,
+  CloseOfferRow,
+  CommitmentRow,
+  Coverage,
+  FeeRow,
+  FundingRow,
+  HtlcRow,
+  Removal,
+  RevocationHashRow,
+  Side,
+  Stage,
+  StageRow,
+  TermsRow,
+  TotalsRow,
+} from "./rows.ts";
+export { type ChannelState, load } from "./state.ts";
+export { step } from "./step.ts";

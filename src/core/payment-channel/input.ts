@@ -1,0 +1,109 @@
+import type { ChannelId, Msat, PaymentHash, Satoshi, Txid } from "../base/index.ts";
+import type { CommitmentBuffer } from "../bitcoin/index.ts";
+import type { KeyPaths, Signer } from "../crypto/index.ts";
+import type { Pkt, PktMessage } from "../wire/index.ts";
+import type { ChannelError } from "./errors.ts";
+import type { ChannelPolicy, FeeEstimate } from "./policy.ts";
+import type { HtlcRow, Stage } from "./rows.ts";
+
+/** Plain data that a step may look at, and the synchronous signer. */
+export type Context = {
+  readonly height: number;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  readonly fees: FeeEstimate;
+  readonly policy: ChannelPolicy;
+  readonly keys: KeyPaths;
+  readonly signer: Signer;
+  /** The number that the first packet of this step gets, in our sequence to the peer. */
+  readonly nextPacketNumber: number;
+  /** How many of the peer's packets are processed, the one in hand included. */
+  readonly acknowledge: number;
+  /** Our packets that the peer has not acknowledged. */
+  readonly unacknowledged: number;
+  /** Both authenticates are exchanged, so that packets may be numbered. */
+  readonly peerReady: boolean;
+  /** Speeds up building commitments; cannot affect results. */
+  readonly buffer?: CommitmentBuffer;
+};
+
+/** What reaches a channel. */
+export type Input =
+  | {
+      readonly type: "packet";
+      readonly message: PktMessage;
+      /** Its number in the peer's sequence, and the acknowledge that it carries. */
+      readonly number: number;
+      readonly acknowledge: number;
+    }
+  /** Both authenticates are exchanged: send what is due, tell again what nobody acted on. */
+  | { readonly type: "peer_ready" }
+  /** The wallet made (and holds back) the anchor transaction. */
+  | {
+      readonly type: "funded";
+      readonly txid: Txid;
+      readonly outputIndex: number;
+      readonly transaction: Uint8Array;
+    }
+  | { readonly type: "funding_failed"; readonly error: ChannelError }
+  | {
+      readonly type: "offer";
+      readonly amountMsat: Msat;
+      readonly paymentHash: PaymentHash;
+      readonly expiry: number;
+      readonly route: Uint8Array;
+    }
+  | { readonly type: "fulfill"; readonly id: bigint; readonly preimage: Uint8Array }
+  | { readonly type: "fail_htlc"; readonly id: bigint; readonly reason: Uint8Array }
+  | { readonly type: "set_fee"; readonly feeRate: number }
+  /** Close cooperatively, to `script` or to the final key. */
+  | { readonly type: "close"; readonly script: Uint8Array | undefined }
+  /** End of a batch: sign once for the whole group of changes. Spec: LS-25. */
+  | { readonly type: "commit" }
+  /** The anchor transaction is in the block at `height`; `output` is what it really has at the output index. */
+  | {
+      readonly type: "funding_confirmed";
+      readonly height: number;
+      readonly output: { readonly amountSat: bigint; readonly script: Uint8Array } | undefined;
+    }
+  /** A reorganisation took the anchor's block away. */
+  | { readonly type: "funding_unconfirmed" }
+  /** A transaction in the block at `height` spends the anchor; undefined: a reorganisation took that block away. */
+  | { readonly type: "funding_spent"; readonly height: number | undefined }
+  /** End the channel because of `error`. `notify`: tell the peer, unless the peer told us. Spec: B2-42. */
+  | { readonly type: "fail"; readonly error: ChannelError; readonly notify: boolean };
+
+/** What a channel tells the payment engine or the wallet, in the same batch. */
+export type Tell =
+  /** An HTLC offered to us is irrevocably committed: settle it, fail it, or forward it. Spec: LS-19. */
+  | { readonly type: "htlc_cleared"; readonly htlc: HtlcRow }
+  /** The peer revealed the preimage of an HTLC that we offered. */
+  | {
+      readonly type: "htlc_fulfilled";
+      readonly id: bigint;
+      readonly paymentHash: PaymentHash;
+      readonly preimage: Uint8Array;
+    }
+  /** An HTLC that we offered was failed, and is gone from every commitment that counts. */
+  | {
+      readonly type: "htlc_failed";
+      readonly id: bigint;
+      readonly paymentHash: PaymentHash;
+      readonly reason: Uint8Array;
+    }
+  /** The wallet is to make a transaction that pays `amountSat` to `script`, and to hold it back. */
+  | { readonly type: "fund"; readonly script: Uint8Array; readonly amountSat: Satoshi; readonly feeRate: number }
+  /** The anchor will not be used: its coins are free again. */
+  | { readonly type: "release_funding" };
+
+export type ChannelEvent =
+  | { readonly type: "stage_changed"; readonly stage: Stage; readonly failure: string | undefined }
+  | { readonly type: "renamed"; readonly from: ChannelId; readonly to: ChannelId };
+
+/** What is to be done once the batch is committed. Each is idempotent. */
+export type Effect =
+  /** Packets get consecutive numbers from `nextPacketNumber`, in the order of the effects. */
+  | { readonly type: "send"; readonly packet: Pkt }
+  | { readonly type: "broadcast"; readonly transaction: Uint8Array }
+  | { readonly type: "tell"; readonly tell: Tell }
+  | { readonly type: "event"; readonly event: ChannelEvent };

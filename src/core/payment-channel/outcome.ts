@@ -1,0 +1,48 @@
+import { err, ok, type Result } from "../base/index.ts";
+import type { PktMessage } from "../wire/index.ts";
+import type { ChannelChange } from "./changes.ts";
+import type { ChannelError, ChannelErrorType } from "./errors.ts";
+import type { Effect, Tell } from "./input.ts";
+import type { Stage, StageRow } from "./rows.ts";
+import type { ChannelState } from "./state.ts";
+
+/** What a step gives back: rows to change and, once they are durable, things to do. */
+export type Step = { readonly changes: readonly ChannelChange[]; readonly effects: readonly Effect[] };
+export type StepResult = Result<Step, ChannelError>;
+
+export function step(changes: readonly ChannelChange[], effects: readonly Effect[] = []): StepResult {
+  return ok({ changes, effects });
+}
+
+export const NOTHING: StepResult = step([]);
+
+/** A broken rule with its numbers. */
+export function violation(
+  type: ChannelErrorType,
+  rule: string,
+  numbers: { limit?: bigint | number; actual?: bigint | number; detail?: string } = {},
+): { readonly ok: false; readonly error: ChannelError } {
+  return err({ type, rule, ...numbers });
+}
+
+export function unexpected(message: string, stage: Stage, rule: string): StepResult {
+  return violation("unexpected_message", rule, { detail: `${message} while ${stage}` });
+}
+
+export function send(state: ChannelState, message: PktMessage): Effect {
+  return { type: "send", packet: { channelId: state.id, message } };
+}
+
+export function tell(message: Tell): Effect {
+  return { type: "tell", tell: message };
+}
+
+/** The change and the event of moving to another stage. */
+export function moveTo(state: ChannelState, next: Partial<StageRow>): { change: ChannelChange; events: Effect[] } {
+  const row = { ...state.stage, ...next };
+  const moved = row.stage !== state.stage.stage;
+  return {
+    change: { type: "stage", row },
+    events: moved ? [{ type: "event", event: { type: "stage_changed", stage: row.stage, failure: row.failure } }] : [],
+  };
+}

@@ -1,0 +1,111 @@
+import type { Satoshi } from "../base/index.ts";
+
+/** What this node asks for and puts up with. Plain data; amounts in satoshi, times in blocks. */
+export type ChannelPolicy = {
+  /** Blocks we make the other side wait for its own outputs. */
+  readonly delay: number;
+  /** The longest delay we accept for our own outputs. Spec: B2-8. */
+  readonly maxDelay: number;
+  /** Confirmations before we call the channel open where the peer funded it. */
+  readonly minDepth: number;
+  /** The same for anchors above 1,000,000 satoshi. */
+  readonly minDepthLarge: number;
+  /** Confirmations where all the money is ours. Spec: B2-44. */
+  readonly minDepthOwn: number;
+  /** The deepest min_depth we accept from a peer. */
+  readonly maxMinDepth: number;
+  /** The greatest anchor. Spec: B2-12. */
+  readonly maxAmountSat: Satoshi;
+  /** The smallest anchor that we accept. Spec: B2-46. */
+  readonly minAmountSat: Satoshi;
+  /** HTLCs worth an output that each side may offer. */
+  readonly maxHtlcs: number;
+  /** How far ahead an expiry may lie. */
+  readonly expiryHorizon: number;
+  /** Revocation hashes given ahead, the two of the seed included: 2 to 16. Spec: LS-14. */
+  readonly window: number;
+};
+
+/** Seed 001 section 2.2: amounts in millisatoshi fit 32 bits. Spec: B2-12. */
+export const MAX_ANCHOR_SAT: Satoshi = 4_294_967n as Satoshi;
+
+/** The greatest number of HTLCs a party may offer, dust included. Spec: B2-19. */
+export const MAX_OFFERED = 1500;
+
+/**
+ * The greatest number of HTLCs worth an output per side: with 1,150 on each, the commitment still is a standard
+ * transaction (a node accepts 2,321 HTLC outputs).
+ */
+export const MAX_OFFERED_NON_DUST = 1150;
+
+/** Commitments of one party that are signed and not revoked, the current one included. Spec: LS-14. */
+export const MAX_UNREVOKED = 16;
+
+/** Messages that the peer has not acknowledged, beyond which nothing new is offered. */
+export const MAX_UNACKNOWLEDGED = 10_000;
+
+/** Above this a locktime means seconds. Spec: B2-57. */
+export const LOCKTIME_THRESHOLD = 500_000_000;
+
+export const DEFAULT_POLICY: ChannelPolicy = {
+  delay: 144,
+  maxDelay: 1008,
+  minDepth: 3,
+  minDepthLarge: 6,
+  minDepthOwn: 0,
+  maxMinDepth: 144,
+  maxAmountSat: MAX_ANCHOR_SAT,
+  minAmountSat: 20_000n as Satoshi,
+  maxHtlcs: 1000,
+  expiryHorizon: 4032,
+  window: 16,
+};
+
+/** Fees as the chain reports them, in satoshi per 1000 virtual bytes. */
+export type FeeEstimate = {
+  /** For inclusion in the next blocks; undefined where the node has no estimate, as on an empty regtest. */
+  readonly nextBlock: number | undefined;
+  /** The lowest rate that the node relays. */
+  readonly relay: number;
+  /** What to use where there is no estimate. */
+  readonly fallback: number;
+};
+
+/**
+ * The rule counts fewer bytes than a commitment has from 15 HTLCs on (0.75 of the nominal rate at 803), hence a floor
+ * above the relay minimum: 1,350 per thousand bytes for each satoshi per virtual byte.
+ */
+export function feeRateFloor(fees: FeeEstimate): number {
+  return Math.ceil((1350 * fees.relay) / 1000);
+}
+
+/** The estimate for the next block in the rule's unit; a missing one counts as the larger of floor and fallback. */
+export function estimatedFeeRate(fees: FeeEstimate): number {
+  return Math.max(fees.nextBlock ?? fees.fallback, feeRateFloor(fees));
+}
+
+/** Our own commitment's rate: twice the estimate, 2.7 times once it may hold many HTLCs. Spec: B2-25. */
+export function ownFeeRate(fees: FeeEstimate, htlcs: number): number {
+  return Math.ceil(estimatedFeeRate(fees) * (htlcs > 14 ? 2.7 : 2));
+}
+
+/** The highest opening rate that we accept from a peer. Spec: B2-8. */
+export function maxOpeningFeeRate(fees: FeeEstimate): number {
+  return Math.max(3 * estimatedFeeRate(fees), ownFeeRate(fees, 0));
+}
+
+/** The highest rate that a peer's update_fee may ask. Spec: B2-25. */
+export function maxUpdateFeeRate(fees: FeeEstimate): number {
+  return Math.max(10 * estimatedFeeRate(fees), 25_000);
+}
+
+/** What a side keeps at least: 1 % of the anchor, 5,000 satoshi, or what the other asked. */
+export function reserveSat(amountSat: bigint, asked: bigint | undefined): bigint {
+  const own = amountSat / 100n > 5000n ? amountSat / 100n : 5000n;
+  return asked !== undefined && asked > own ? asked : own;
+}
+
+/** How much of one commitment may be HTLCs too small for an output: 1 % of the anchor or 10,000 satoshi. */
+export function dustCapSat(amountSat: bigint): bigint {
+  return amountSat / 100n > 10_000n ? amountSat / 100n : 10_000n;
+}

@@ -1,0 +1,78 @@
+// Removing an HTLC (seed 001 section 3.3). Only its receiver removes it, and only once its add has cleared:
+//
+//   update_fulfill_htlc -->   or   update_fail_htlc -->
+//
+// B2-23 as the seed has it ("in its current commitment") lets a double fulfil create money; hence the stricter check.
+
+import { equalBytes } from "../base/index.ts";
+import { sha256 } from "../crypto/index.ts";
+import type { PktMessage } from "../wire/index.ts";
+import type { ChannelErrorType } from "./errors.ts";
+import type { Context, Input } from "./input.ts";
+import { type StepResult, send, step, tell, unexpected, violation } from "./outcome.ts";
+import type { Removal, Side } from "./rows.ts";
+import { type ChannelState, type Htlc, isCleared } from "./state.ts";
+
+type Fulfill = Extract<PktMessage, { type: "update_fulfill_htlc" }>;
+type Fail = Extract<PktMessage, { type: "update_fail_htlc" }>;
+
+type Obstacle = "unknown_htlc" | "htlc_not_cleared" | "already_removed" | "wrong_preimage";
+
+/** Why the HTLC that `offerer` offered can't be removed this way now. */
+function obstacle(state: ChannelState, id: bigint, offerer: Side, removal: Removal): Htlc | Obstacle {
+  const htlc = state.htlcs.get(id);
+  if (htlc === undefined || htlc.offerer !== offerer) return "unknown_htlc";
+  if (htlc.removal !== undefined) return "already_removed";
+  if (!isCleared(state, htlc)) return "htlc_not_cleared";
+  if (removal.type === "fulfilled" && !equalBytes(sha256(removal.preimage), htlc.paymentHash)) return "wrong_preimage";
+  return htlc;
+}
+
+/** Settles an HTLC offered to us. The preimage leaves only for a cleared add. Spec: B2-22, B2-23. */
+export function fulfill(state: ChannelState, id: bigint, preimage: Uint8Array, context: Context): StepResult {
+  return remove(state, id, { type: "fulfilled", preimage }, context);
+}
+
+/** Gives an HTLC back that was offered to us. Spec: B2-22. */
+export function failHtlc(state: ChannelState, id: bigint, reason: Uint8Array, context: Context): StepResult {
+  return remove(state, id, { type: "failed", reason }, context);
+}
+
+function remove(state: ChannelState, id: bigint, removal: Removal, context: Context): StepResult {
+  if (state.stage.stage !== "open") return violation("not_open", "B2-13", { detail: state.stage.stage });
+  if (!context.peerReady) return violation("peer_not_ready", "B2-4");
+  const found = obstacle(state, id, "remote", removal);
+  if (typeof found === "string") return violation(found, "B2-23", { actual: id });
+  const message: PktMessage =
+    removal.type === "fulfilled"
+      ? { type: "update_fulfill_htlc", id, preimage: removal.preimage }
+      : { type: "update_fail_htlc", id, reason: removal.reason };
+  return step([{ type: "htlc_removed", id, removal, removeNumber: context.nextPacketNumber }], [send(state, message)]);
+}
+
+const AS_VIOLATION: Record<Obstacle, ChannelErrorType> = {
+  unknown_htlc: "remote_unknown_htlc",
+  htlc_not_cleared: "remote_htlc_not_cleared",
+  already_removed: "remote_already_removed",
+  wrong_preimage: "remote_wrong_preimage",
+};
+
+/** The peer settles or fails what we offered. A preimage is passed on at once; a failure only when it has settled. */
+export function receiveRemoval(
+  state: ChannelState,
+  message: Fulfill | Fail,
+  input: Extract<Input, { type: "packet" }>,
+): StepResult {
+  if (state.stage.stage !== "open") return unexpected(message.type, state.stage.stage, "B2-13");
+  const removal: Removal =
+    message.type === "update_fulfill_htlc"
+      ? { type: "fulfilled", preimage: message.preimage }
+      : { type: "failed", reason: message.reason };
+  const found = obstacle(state, message.id, "local", removal);
+  if (typeof found === "string") return violation(AS_VIOLATION[found], "B2-23", { actual: message.id });
+  const { id, paymentHash } = found;
+  return step(
+    [{ type: "htlc_removed", id, removal, removeNumber: input.number }],
+    removal.type === "fulfilled" ? [tell({ type: "htlc_fulfilled", id, paymentHash, preimage: removal.preimage })] : [],
+  );
+}

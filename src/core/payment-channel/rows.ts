@@ -1,0 +1,177 @@
+import type { ChannelId, Msat, NodeId, PaymentHash, Satoshi, Txid } from "../base/index.ts";
+import type { RevocationSlot } from "../crypto/index.ts";
+
+/** The parties of a channel, from where we stand. */
+export type Side = "local" | "remote";
+
+export function otherSide(side: Side): Side {
+  return side === "local" ? "remote" : "local";
+}
+
+/** What never changes after the channel was begun. */
+export type ChannelRow = {
+  /** Our own number of the channel: names its keys, never reused. */
+  readonly index: number;
+  /** Names the channel before both open_channel are known; chosen by the initiator. */
+  readonly temporaryId: ChannelId;
+  readonly peer: NodeId;
+  /** Who sent the first open_channel; id parity, the anchor and the number mask follow it. Spec: B2-9, LS-21. */
+  readonly initiator: Side;
+  /** What we mean to fund it with; undefined where the peer funds it. */
+  readonly plannedAmountSat: Satoshi | undefined;
+  /** What the initiator gives to the responder at the start. */
+  readonly pushMsat: Msat;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+};
+
+/** What one party said in its open_channel. Spec: B2-8; seed 001 section 2.1. */
+export type TermsRow = {
+  readonly side: Side;
+  /** Blocks that this party makes the *other* wait for its own outputs. */
+  readonly delay: number;
+  readonly minDepth: number;
+  readonly commitKey: Uint8Array;
+  readonly finalKey: Uint8Array;
+  readonly initialFeeRate: number;
+  /** What this party asks the other to keep. */
+  readonly channelReserveSat: Satoshi | undefined;
+  readonly closeScript: Uint8Array | undefined;
+  /** Revocation hashes given in open_channel, for the commitments 0, 1, ... of this party. */
+  readonly revocationHashes: number;
+};
+
+export type Stage =
+  /** Initiator: our open_channel is sent. */
+  | "awaiting_open_channel"
+  /** Responder: both open_channel are known. */
+  | "awaiting_open_anchor"
+  /** Initiator: our open_anchor is sent; the anchor transaction is held back. */
+  | "awaiting_open_commit_sig"
+  /** Both: the anchor may be on chain; open_complete is missing from one side or both. */
+  | "awaiting_depth"
+  | "open"
+  /** A close transaction has both signatures. */
+  | "close_agreed"
+  | "closed"
+  /** Ended before any money was at stake. */
+  | "abandoned"
+  /** Ended by a violation, an error or the user: the newest commitment is what counts. */
+  | "failed";
+
+/** The narrow row that says where the channel stands. */
+export type StageRow = {
+  readonly stage: Stage;
+  readonly openCompleteSent: boolean;
+  readonly openCompleteReceived: boolean;
+  /** Why it was abandoned or failed: a typed error's name, rule and numbers as text. */
+  readonly failure: string | undefined;
+};
+
+/** The anchor. Funding is a row of its own: a channel id never derives from it. */
+export type FundingRow = {
+  readonly txid: Txid;
+  readonly outputIndex: number;
+  readonly amountSat: Satoshi;
+  /** The raw transaction where we made it, for broadcasting it again. */
+  readonly transaction: Uint8Array | undefined;
+  /** Height of the block that holds it on the best chain. */
+  readonly confirmedHeight: number | undefined;
+  /** Height of the block in which its output is spent. */
+  readonly spentHeight: number | undefined;
+};
+
+/**
+ * What a commitment holds, by message numbers: every change staged by a message of `local` numbered up to `local`, and
+ * every one of `remote` up to `remote`. Both sides derive the same list from these two numbers. Spec: B2-15.
+ */
+export type Coverage = { readonly local: number; readonly remote: number };
+
+/** One commitment that was signed. Spec: B2-14, LS-12. */
+export type CommitmentRow = {
+  /** Whose commitment: the one who can broadcast it. */
+  readonly holder: Side;
+  readonly number: number;
+  readonly coverage: Coverage;
+  readonly feeRate: number;
+  /** SHA-256 of the revocation preimage of this commitment. */
+  readonly revocationHash: Uint8Array;
+  /** The other party's signature; kept for our own commitments only. */
+  readonly signature: Uint8Array | undefined;
+};
+
+/** How an HTLC was removed. */
+export type Removal =
+  | { readonly type: "fulfilled"; readonly preimage: Uint8Array }
+  | { readonly type: "failed"; readonly reason: Uint8Array };
+
+/** One HTLC, inserted by its add and updated once by its removal. Spec: B2-14, LS-16, LS-22. */
+export type HtlcRow = {
+  readonly id: bigint;
+  readonly offerer: Side;
+  readonly amountMsat: Msat;
+  readonly paymentHash: PaymentHash;
+  /** Absolute height from which it is expired. */
+  readonly expiry: number;
+  readonly route: Uint8Array;
+  /** Number, in the offerer's packets, of its update_add_htlc. */
+  readonly addNumber: number;
+  readonly removal: Removal | undefined;
+  /** Number, in the other party's packets, of the message that removed it; 0 while there is none. */
+  readonly removeNumber: number;
+};
+
+/** A fee rate for its owner's commitment, staged by message `number` of the owner (0: from open_channel). */
+export type FeeRow = { readonly owner: Side; readonly number: number; readonly feeRate: number };
+
+/** Running totals with every staged change counted; bookkeeping besides. */
+export type TotalsRow = {
+  readonly localMsat: bigint;
+  readonly remoteMsat: bigint;
+  /** Highest HTLC id used by each side, or -1. */
+  readonly localLastId: bigint;
+  readonly remoteLastId: bigint;
+  /** Numbers of the oldest commitments that can still be broadcast. */
+  readonly localUnrevoked: number;
+  readonly remoteUnrevoked: number;
+  /** Every HTLC removed by messages up to these numbers is gone from all commitments that count. */
+  readonly settledUpTo: Coverage;
+};
+
+/** A revocation hash of the peer for a commitment that we have not signed yet. Spec: LS-14. */
+export type RevocationHashRow = { readonly number: number; readonly hash: Uint8Array };
+
+/** Who wants to close, and where the money goes. Spec: B2-32. */
+export type ClearingRow = {
+  readonly side: Side;
+  /** Number of its close_clearing in that side's packets. */
+  readonly number: number;
+  /** How many packets of the other side its sender had processed. */
+  readonly acknowledge: number;
+  readonly script: Uint8Array;
+};
+
+/** A close_signature sent or received. Spec: B2-33, B2-56. */
+export type CloseOfferRow = {
+  readonly side: Side;
+  readonly ordinal: number;
+  readonly feeSat: Satoshi;
+  readonly signature: Uint8Array;
+};
+
+/** All rows of one channel as a store hands them back: live HTLCs, unrevoked commitments, newest fees. */
+export type ChannelRows = {
+  readonly channel: ChannelRow;
+  readonly id: ChannelId;
+  readonly terms: readonly TermsRow[];
+  readonly stage: StageRow;
+  readonly funding: FundingRow | undefined;
+  readonly totals: TotalsRow;
+  readonly htlcs: readonly HtlcRow[];
+  readonly fees: readonly FeeRow[];
+  readonly commitments: readonly CommitmentRow[];
+  readonly revocationHashes: readonly RevocationHashRow[];
+  readonly revocationSlots: readonly RevocationSlot[];
+  readonly clearings: readonly ClearingRow[];
+  readonly closeOffers: readonly CloseOfferRow[];
+};

@@ -1,0 +1,292 @@
+import { type ChannelId, invariant, toHex } from "../base/index.ts";
+import { type RevocationSlot, ripemd160 } from "../crypto/index.ts";
+import {
+  type ChannelRow,
+  type ChannelRows,
+  type ClearingRow,
+  type CloseOfferRow,
+  type CommitmentRow,
+  type Coverage,
+  type FeeRow,
+  type FundingRow,
+  type HtlcRow,
+  otherSide,
+  type Side,
+  type StageRow,
+  type TermsRow,
+  type TotalsRow,
+} from "./rows.ts";
+import { type HtlcAmount, isDustHtlc, type View } from "./view.ts";
+
+/** A live HTLC with what scripts need of it, computed once. */
+export type Htlc = HtlcRow & { readonly lock: string };
+
+/** A change that one of our messages staged and that the peer has not acknowledged yet. */
+export type LocalChange =
+  | { readonly type: "add"; readonly number: number; readonly htlc: HtlcAmount }
+  | {
+      readonly type: "remove";
+      readonly number: number;
+      readonly htlc: HtlcAmount;
+      readonly outcome: "fulfilled" | "failed";
+    }
+  | { readonly type: "fee"; readonly number: number; readonly feeRate: number };
+
+/**
+ * The working copy of one channel. It is what the rows say, plus what follows from them: the two views and a few indexes.
+ * Only `apply` changes it, in place. It holds no promise, socket, callback or clock.
+ */
+export type ChannelState = {
+  id: ChannelId;
+  readonly channel: ChannelRow;
+  terms: { local: TermsRow | undefined; remote: TermsRow | undefined };
+  stage: StageRow;
+  funding: FundingRow | undefined;
+  totals: TotalsRow;
+  /** HTLCs that stand in some commitment that counts, or are staged to. */
+  readonly htlcs: Map<bigint, Htlc>;
+  fees: FeeRow[];
+  commitments: {
+    /** Our newest; every older one is revoked, since we revoke in the step that verifies. */
+    local: CommitmentRow | undefined;
+    /** The peer's that we signed and it has not revoked, oldest first. */
+    remote: CommitmentRow[];
+  };
+  /** The peer's hashes for commitments that we have not signed yet, by commitment number. */
+  readonly revocationHashes: Map<number, Uint8Array>;
+  revocationSlots: RevocationSlot[];
+  clearing: { local: ClearingRow | undefined; remote: ClearingRow | undefined };
+  closeOffers: CloseOfferRow[];
+
+  // Derived
+  /** Everything staged: our own view. */
+  view: View;
+  /** The peer's view: all its changes, and ours up to what it acknowledged. */
+  acknowledgedView: View;
+  /** Our changes beyond the peer's acknowledge, oldest first. */
+  unacknowledged: LocalChange[];
+  /** Numbers of the newest changes. `acknowledged` is our newest that the peer has acknowledged, fees included. */
+  lastChange: { local: number; remote: number; acknowledged: number };
+  /**
+   * RIPEMD-160, in hexadecimal, of every revocation hash that a commitment which is not revoked uses or will use, of both
+   * sides: no payment hash may be one of them, else the penalty of that commitment could be disabled.
+   */
+  readonly revocationLocks: Set<string>;
+  /** How many live HTLCs, or staged ones, use a hash; keys are the hexadecimal RIPEMD-160 of the payment hash. */
+  readonly locks: Map<string, number>;
+};
+
+/** The key under which payment hashes and revocation hashes are compared: what scripts push. */
+export function lockOf(hash: Uint8Array): string {
+  return toHex(ripemd160(hash));
+}
+
+function emptyTotals(): TotalsRow {
+  return {
+    localMsat: 0n,
+    remoteMsat: 0n,
+    localLastId: -1n,
+    remoteLastId: -1n,
+    localUnrevoked: 0,
+    remoteUnrevoked: 0,
+    settledUpTo: { local: 0, remote: 0 },
+  };
+}
+
+const NO_TOTALS = { balanceMsat: 0n, offered: 0, offeredNonDust: 0 };
+
+const EMPTY_VIEW: View = {
+  local: NO_TOTALS,
+  remote: NO_TOTALS,
+  dustMsat: 0n,
+  feeRate: { local: 0, remote: 0 },
+};
+
+/** A channel of which nothing but its static row is known. */
+export function newChannelState(id: ChannelId, channel: ChannelRow): ChannelState {
+  return {
+    id,
+    channel,
+    terms: { local: undefined, remote: undefined },
+    stage: {
+      stage: channel.initiator === "local" ? "awaiting_open_channel" : "awaiting_open_anchor",
+      openCompleteSent: false,
+      openCompleteReceived: false,
+      failure: undefined,
+    },
+    funding: undefined,
+    totals: emptyTotals(),
+    htlcs: new Map(),
+    fees: [],
+    commitments: { local: undefined, remote: [] },
+    revocationHashes: new Map(),
+    revocationSlots: [],
+    clearing: { local: undefined, remote: undefined },
+    closeOffers: [],
+    view: EMPTY_VIEW,
+    acknowledgedView: EMPTY_VIEW,
+    unacknowledged: [],
+    lastChange: { local: 0, remote: 0, acknowledged: 0 },
+    revocationLocks: new Set(),
+    locks: new Map(),
+  };
+}
+
+/**
+ * The working copy that the rows describe. `acknowledged` is the peer's acknowledge as the session with it has it: our
+ * changes beyond it are not in the peer's view yet. `ownHash` gives our revocation hash for a commitment number.
+ */
+export function load(rows: ChannelRows, acknowledged: number, ownHash: (number: number) => Uint8Array): ChannelState {
+  const state = newChannelState(rows.id, rows.channel);
+  for (const terms of rows.terms) state.terms[terms.side] = terms;
+  state.stage = rows.stage;
+  state.funding = rows.funding;
+  state.totals = rows.totals;
+  state.fees = [...rows.fees].sort((a, b) => a.number - b.number);
+  for (const commitment of [...rows.commitments].sort((a, b) => a.number - b.number)) {
+    if (commitment.holder === "local") state.commitments.local = commitment;
+    else state.commitments.remote.push(commitment);
+  }
+  for (const { number, hash } of rows.revocationHashes) state.revocationHashes.set(number, hash);
+  state.revocationSlots = [...rows.revocationSlots];
+  for (const clearing of rows.clearings) state.clearing[clearing.side] = clearing;
+  state.closeOffers = [...rows.closeOffers].sort((a, b) => a.ordinal - b.ordinal);
+  for (const row of rows.htlcs) {
+    const htlc = { ...row, lock: lockOf(row.paymentHash) };
+    state.htlcs.set(row.id, htlc);
+    state.locks.set(htlc.lock, (state.locks.get(htlc.lock) ?? 0) + 1);
+  }
+  deriveViews(state, acknowledged);
+  const unused = state.revocationHashes.values();
+  for (const hash of unused) state.revocationLocks.add(lockOf(hash));
+  for (const { revocationHash } of state.commitments.remote) state.revocationLocks.add(lockOf(revocationHash));
+  const first = state.commitments.local?.number ?? 0;
+  const given = state.terms.local?.revocationHashes ?? 0;
+  for (let number = first; number < first + given; number++) state.revocationLocks.add(lockOf(ownHash(number)));
+  return state;
+}
+
+function deriveViews(state: ChannelState, acknowledged: number): void {
+  state.view = fullView(state);
+  const changes: LocalChange[] = [];
+  for (const row of state.htlcs.values()) {
+    const htlc = amountOf(row);
+    const { addNumber, removal, removeNumber } = row;
+    noteLastChange(state, htlc.offerer, addNumber);
+    if (htlc.offerer === "local") changes.push({ type: "add", number: addNumber, htlc });
+    if (removal === undefined) continue;
+    const remover = otherSide(htlc.offerer);
+    noteLastChange(state, remover, removeNumber);
+    if (remover === "local") changes.push({ type: "remove", number: removeNumber, htlc, outcome: removal.type });
+  }
+  for (const { owner, number, feeRate } of state.fees) {
+    if (owner === "local" && number > 0) changes.push({ type: "fee", number, feeRate });
+    if (owner === "remote") noteLastChange(state, "remote", number);
+  }
+  changes.sort((a, b) => a.number - b.number);
+  const seen = changes.filter((change) => change.number <= acknowledged).at(-1);
+  state.lastChange.acknowledged = seen?.number ?? 0;
+  state.unacknowledged = changes.filter((change) => change.number > acknowledged);
+  state.acknowledgedView = withoutLocalChanges(state, state.unacknowledged);
+}
+
+export function amountOf({ id, offerer, amountMsat }: HtlcRow): HtlcAmount {
+  return { id, offerer, amountMsat };
+}
+
+function noteLastChange(state: ChannelState, side: Side, number: number): void {
+  state.lastChange[side] = Math.max(state.lastChange[side], number);
+}
+
+function newestFeeRate(state: ChannelState, side: Side): number {
+  return state.fees.findLast((fee) => fee.owner === side)?.feeRate ?? 0;
+}
+
+/** Our own view from the totals and the live HTLCs. */
+function fullView(state: ChannelState): View {
+  const count = { local: 0, remote: 0 };
+  const nonDust = { local: 0, remote: 0 };
+  let dustMsat = 0n;
+  for (const htlc of state.htlcs.values()) {
+    if (htlc.removal !== undefined) continue;
+    count[htlc.offerer]++;
+    if (isDustHtlc(htlc)) dustMsat += htlc.amountMsat;
+    else nonDust[htlc.offerer]++;
+  }
+  const { localMsat, remoteMsat } = state.totals;
+  return {
+    local: { balanceMsat: localMsat, offered: count.local, offeredNonDust: nonDust.local },
+    remote: { balanceMsat: remoteMsat, offered: count.remote, offeredNonDust: nonDust.remote },
+    dustMsat,
+    feeRate: { local: newestFeeRate(state, "local"), remote: newestFeeRate(state, "remote") },
+  };
+}
+
+/** Our view with changes of ours taken back again: what the peer sees that has not got them. */
+function withoutLocalChanges(state: ChannelState, changes: readonly LocalChange[]): View {
+  let { local, remote, dustMsat, feeRate } = state.view;
+  for (const change of [...changes].reverse()) {
+    if (change.type === "fee") continue;
+    const { htlc } = change;
+    const dust = isDustHtlc(htlc);
+    const back = change.type === "add" ? -1 : 1;
+    const counts = (side: typeof local) => ({
+      offered: side.offered + back,
+      offeredNonDust: side.offeredNonDust + (dust ? 0 : back),
+    });
+    if (dust) dustMsat += BigInt(back) * htlc.amountMsat;
+    if (change.type === "add") {
+      local = { ...counts(local), balanceMsat: local.balanceMsat + htlc.amountMsat };
+    } else {
+      const paid = change.outcome === "fulfilled" ? htlc.amountMsat : 0n;
+      const returned = change.outcome === "failed" ? htlc.amountMsat : 0n;
+      local = { ...local, balanceMsat: local.balanceMsat - paid };
+      remote = { ...counts(remote), balanceMsat: remote.balanceMsat - returned };
+    }
+  }
+  const firstFee = changes.find((change) => change.type === "fee")?.number;
+  const before = state.fees.findLast(
+    (fee) => fee.owner === "local" && (firstFee === undefined || fee.number < firstFee),
+  );
+  feeRate = { ...feeRate, local: before?.feeRate ?? 0 };
+  return { local, remote, dustMsat, feeRate };
+}
+
+/** Whether the HTLC stands in a commitment that covers these message numbers. */
+export function isIn(htlc: HtlcRow, coverage: Coverage): boolean {
+  if (htlc.addNumber > coverage[htlc.offerer]) return false;
+  return htlc.removal === undefined || htlc.removeNumber > coverage[otherSide(htlc.offerer)];
+}
+
+/** The commitment of `holder` that is oldest among those that can still be broadcast. */
+export function oldestUnrevoked(state: ChannelState, holder: Side): CommitmentRow | undefined {
+  return holder === "local" ? state.commitments.local : state.commitments.remote[0];
+}
+
+export function newest(state: ChannelState, holder: Side): CommitmentRow | undefined {
+  return holder === "local" ? state.commitments.local : state.commitments.remote.at(-1);
+}
+
+function isCoveredByAll(state: ChannelState, side: Side, number: number): boolean {
+  const local = oldestUnrevoked(state, "local");
+  const remote = oldestUnrevoked(state, "remote");
+  if (local === undefined || remote === undefined) return false;
+  return number <= local.coverage[side] && number <= remote.coverage[side];
+}
+
+/** In both newest commitments, and every earlier one without it revoked. Spec: LS-10, LS-19. */
+export function isCleared(state: ChannelState, htlc: HtlcRow): boolean {
+  return isCoveredByAll(state, htlc.offerer, htlc.addNumber);
+}
+
+/** Gone from both newest commitments, and every earlier one with it revoked. Spec: LS-10. */
+export function isSettled(state: ChannelState, htlc: HtlcRow): boolean {
+  return htlc.removal !== undefined && isCoveredByAll(state, otherSide(htlc.offerer), htlc.removeNumber);
+}
+
+/** The fee rate of a commitment: its holder's newest that it covers. Spec: B2-52. */
+export function feeRateFor(state: ChannelState, holder: Side, coverage: Coverage): number {
+  const fee = state.fees.findLast((row) => row.owner === holder && row.number <= coverage[holder]);
+  invariant(fee !== undefined, "a commitment has a fee rate");
+  return fee.feeRate;
+}

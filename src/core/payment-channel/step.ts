@@ -1,0 +1,190 @@
+import { assertNever } from "../base/index.ts";
+import type { PktMessage } from "../wire/index.ts";
+import { offer, receiveAdd } from "./adds.ts";
+import type { ChannelChange } from "./changes.ts";
+import { close, closeIfDue, receiveClearing, receiveCloseSignature } from "./closing.ts";
+import { commitIfDue, receiveCommit, receiveRevocation } from "./commits.ts";
+import { describeError } from "./errors.ts";
+import { receiveFee, setFee } from "./fees.ts";
+import type { Context, Effect, Input } from "./input.ts";
+import {
+  completeIfDue,
+  funded,
+  fundingConfirmed,
+  receiveOpenAnchor,
+  receiveOpenChannel,
+  receiveOpenCommitSig,
+  receiveOpenComplete,
+} from "./opening.ts";
+import { moveTo, NOTHING, step as outcome, type StepResult, send, tell, unexpected } from "./outcome.ts";
+import { failHtlc, fulfill, receiveRemoval } from "./removals.ts";
+import { type ChannelState, isCleared } from "./state.ts";
+
+/**
+ * What a channel does with an input: a pure function. The state is only read; `apply` makes the changes, and only where
+ * the result is ok. A returned error says which rule the input breaks, and nothing of it happened.
+ */
+export function step(state: ChannelState, input: Input, context: Context): StepResult {
+  switch (input.type) {
+    case "packet":
+      return receive(state, input, context);
+    case "peer_ready":
+      return tellAgain(state);
+    case "funded":
+      return funded(state, input, context);
+    case "funding_failed":
+      return end(state, "abandoned", describeError(input.error), true);
+    case "offer":
+      return offer(state, input, context);
+    case "fulfill":
+      return fulfill(state, input.id, input.preimage, context);
+    case "fail_htlc":
+      return failHtlc(state, input.id, input.reason, context);
+    case "set_fee":
+      return setFee(state, input.feeRate, context);
+    case "close":
+      return close(state, input.script, context);
+    case "commit":
+      return endOfBatch(state, context);
+    case "funding_confirmed":
+      return fundingConfirmed(state, input);
+    case "funding_unconfirmed":
+      return fundingUnconfirmed(state);
+    case "funding_spent":
+      return fundingSpent(state, input.height);
+    case "fail":
+      return fail(state, describeError(input.error), input.notify && context.peerReady);
+    default:
+      return assertNever(input);
+  }
+}
+
+/** Confirmations after which a close is not expected to be undone. */
+const BURIED = 6;
+
+function isOver(state: ChannelState): boolean {
+  const { stage } = state.stage;
+  return stage === "failed" || stage === "abandoned" || stage === "closed";
+}
+
+function receive(state: ChannelState, input: Extract<Input, { type: "packet" }>, context: Context): StepResult {
+  const seen: ChannelChange = { type: "acknowledged", acknowledge: input.acknowledge };
+  // What the peer sent before it knew that the channel is over says nothing about it any more.
+  if (isOver(state)) return outcome([seen]);
+  const result = receiveMessage(state, input.message, input, context);
+  if (!result.ok) return result;
+  return outcome([seen, ...result.value.changes], result.value.effects);
+}
+
+function receiveMessage(
+  state: ChannelState,
+  message: PktMessage,
+  input: Extract<Input, { type: "packet" }>,
+  context: Context,
+): StepResult {
+  switch (message.type) {
+    case "open_channel":
+      return receiveOpenChannel(state, message, context);
+    case "open_anchor":
+      return receiveOpenAnchor(state, message, context);
+    case "open_commit_sig":
+      return receiveOpenCommitSig(state, message.signature, context);
+    case "open_complete":
+      return receiveOpenComplete(state);
+    case "update_add_htlc":
+      return receiveAdd(state, message, input);
+    case "update_fulfill_htlc":
+    case "update_fail_htlc":
+      return receiveRemoval(state, message, input);
+    case "update_fee":
+      return receiveFee(state, message, input, context);
+    case "update_commit":
+      return receiveCommit(state, message, input, context);
+    case "update_revocation":
+      return receiveRevocation(state, message);
+    case "close_clearing":
+      return receiveClearing(state, message, input);
+    case "close_signature":
+      return receiveCloseSignature(state, message, context);
+    case "error":
+      // The peer has failed the channel: so do we, and send no error back (B2-42).
+      return fail(state, `the peer failed the channel: ${message.problem}`, false);
+    case "authenticate":
+      return unexpected("authenticate with a channel id", state.stage.stage, "B2-5");
+    default:
+      return assertNever(message);
+  }
+}
+
+/** One signature for all changes of the batch, after what is due besides has been said. Spec: LS-25. */
+function endOfBatch(state: ChannelState, context: Context): StepResult {
+  const late = failLateHtlcs(state, context);
+  if (late !== undefined) return late;
+  for (const due of [completeIfDue, closedIfDue, closeIfDue, commitIfDue]) {
+    const result = due(state, context);
+    if (!result.ok || result.value.changes.length > 0) return result;
+  }
+  return NOTHING;
+}
+
+/** Fails, one at a time, the HTLCs that came after our close_clearing. Spec: B2-32. */
+function failLateHtlcs(state: ChannelState, context: Context): StepResult | undefined {
+  const ours = state.clearing.local;
+  if (ours === undefined || state.stage.stage !== "open" || !context.peerReady) return undefined;
+  for (const htlc of state.htlcs.values()) {
+    const late = htlc.offerer === "remote" && htlc.addNumber > ours.acknowledge;
+    if (late && htlc.removal === undefined && isCleared(state, htlc)) {
+      return failHtlc(state, htlc.id, new TextEncoder().encode("channel is closing"), context);
+    }
+  }
+  return undefined;
+}
+
+/** After a reconnect nobody may remember what was told before: say again which HTLCs wait for a decision. */
+function tellAgain(state: ChannelState): StepResult {
+  const effects: Effect[] = [];
+  for (const htlc of state.htlcs.values()) {
+    const waits = htlc.offerer === "remote" && htlc.removal === undefined && isCleared(state, htlc);
+    if (waits) effects.push(tell({ type: "htlc_cleared", htlc }));
+  }
+  return outcome([], effects);
+}
+
+/** Before an anchor could be broadcast nothing is at stake; afterwards the newest commitment is what counts. Spec: B2-43. */
+function fail(state: ChannelState, reason: string, notify: boolean): StepResult {
+  if (isOver(state) || state.stage.stage === "close_agreed") return NOTHING;
+  // A responder whose peer holds its signature can't know whether the anchor goes out.
+  const anchored = state.commitments.local?.signature !== undefined;
+  return end(state, anchored ? "failed" : "abandoned", reason, notify);
+}
+
+function end(state: ChannelState, stage: "failed" | "abandoned", reason: string, notify: boolean): StepResult {
+  const moved = moveTo(state, { stage, failure: reason });
+  const effects: Effect[] = notify ? [send(state, { type: "error", problem: reason })] : [];
+  if (stage === "abandoned" && state.channel.initiator === "local") effects.push(tell({ type: "release_funding" }));
+  return outcome([moved.change], [...effects, ...moved.events]);
+}
+
+function fundingUnconfirmed(state: ChannelState): StepResult {
+  if (state.funding === undefined) return NOTHING;
+  return outcome([{ type: "funding", row: { ...state.funding, confirmedHeight: undefined } }]);
+}
+
+/** The anchor's output is spent, or no longer is. What else than an agreed close it may be comes with enforcement. */
+function fundingSpent(state: ChannelState, height: number | undefined): StepResult {
+  if (state.funding === undefined) return NOTHING;
+  const change: ChannelChange = { type: "funding", row: { ...state.funding, spentHeight: height } };
+  if (height === undefined || isOver(state) || state.stage.stage === "close_agreed") return outcome([change]);
+  const ended = end(state, "failed", "the anchor is spent on chain [B2-36]", false);
+  if (!ended.ok) return ended;
+  return outcome([change, ...ended.value.changes], ended.value.effects);
+}
+
+/** An agreed close that is buried ends the channel. Spec: LW-2. */
+function closedIfDue(state: ChannelState, context: Context): StepResult {
+  const spent = state.funding?.spentHeight;
+  if (state.stage.stage !== "close_agreed" || spent === undefined) return NOTHING;
+  if (context.height - spent + 1 < BURIED) return NOTHING;
+  const moved = moveTo(state, { stage: "closed" });
+  return outcome([moved.change], moved.events);
+}

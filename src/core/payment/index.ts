@@ -1,0 +1,1 @@
+export type { InvoiceRow, PaymentRow } from "./rows.ts";

@@ -1,0 +1,151 @@
+import type { NodeId, PaymentHash, Satoshi, Txid } from "../core/base/index.ts";
+import type { InvoiceRow, PaymentRow } from "../core/payment/index.ts";
+import type { ChannelChange, ChannelRows, HtlcRow } from "../core/payment-channel/index.ts";
+import type { PeerAddress } from "./transport.ts";
+
+/** A peer, and where the stream of counted packets with it stands. Spec: B2-5, B2-6. */
+export type PeerRow = {
+  /** Our own number of the peer. */
+  readonly index: number;
+  readonly nodeId: NodeId;
+  readonly address: PeerAddress | undefined;
+};
+
+/** The narrow row of a peer that changes with every batch. */
+export type StreamRow = {
+  readonly peer: number;
+  /** Packets of the peer that are processed. */
+  readonly received: number;
+  /** Rolling digest of them. 32 bytes. */
+  readonly receivedDigest: Uint8Array;
+  /** The number of our newest packet. */
+  readonly sent: number;
+  /** The peer has processed our packets up to here; the outbox holds the rest. */
+  readonly acknowledged: number;
+  /** The greatest acknowledge that a counted packet carried; authenticate may have said more already. */
+  readonly packetAcknowledge: number;
+  /** Rolling digest of our packets up to `acknowledged`. 32 bytes. */
+  readonly acknowledgedDigest: Uint8Array;
+};
+
+/** A packet that the peer has not acknowledged: sent again bit for bit after a reconnect. */
+export type OutboxRow = {
+  readonly peer: number;
+  readonly number: number;
+  /** Fixed when the packet was created, never refreshed. */
+  readonly acknowledge: number;
+  readonly packet: Uint8Array;
+};
+
+/** An output that the wallet can spend, or could. */
+export type CoinRow = {
+  readonly txid: Txid;
+  readonly outputIndex: number;
+  readonly amountSat: Satoshi;
+  /** Which key spends it: BIP 84's receiving or change key of that index, or the final key of our channel of that index. */
+  readonly keyKind: "receive" | "change" | "final";
+  readonly keyIndex: number;
+  readonly coinbase: boolean;
+  /** Height of the block that made it; undefined while unconfirmed. */
+  readonly height: number | undefined;
+  /** Channel whose anchor it is reserved for. */
+  readonly reservedFor: number | undefined;
+  /** Height of the block in which it was spent; undefined while it is not. */
+  readonly spentHeight: number | undefined;
+};
+
+/** How many wallet keys were handed out. */
+export type WalletKeysRow = { readonly nextReceive: number; readonly nextChange: number };
+
+/** A block that the node has processed; the newest few are kept to find the fork after a reorganisation. */
+export type ChainBlockRow = { readonly height: number; readonly hash: Uint8Array };
+
+/** One change in a batch: one member per kind of row. */
+export type StoreChange =
+  /**
+   * A channel is created together with its stage and totals. Kinds `acknowledged` and `own_revocation_hash` follow from
+   * other rows and are not written.
+   */
+  | { readonly type: "channel"; readonly channel: number; readonly change: ChannelChange }
+  /** The channel's number is used up, whether or not a channel came of it. */
+  | { readonly type: "channel_index"; readonly next: number }
+  | { readonly type: "peer"; readonly row: PeerRow }
+  | { readonly type: "stream"; readonly row: StreamRow }
+  | { readonly type: "outbox"; readonly row: OutboxRow }
+  /** Removes the peer's outbox rows numbered up to and including `upTo`. */
+  | { readonly type: "outbox_pruned"; readonly peer: number; readonly upTo: number }
+  | { readonly type: "invoice"; readonly row: InvoiceRow }
+  | { readonly type: "payment"; readonly row: PaymentRow }
+  /** Inserts the coin, or replaces it. */
+  | { readonly type: "coin"; readonly row: CoinRow }
+  | { readonly type: "coin_removed"; readonly txid: Txid; readonly outputIndex: number }
+  | { readonly type: "wallet_keys"; readonly row: WalletKeysRow }
+  | { readonly type: "block"; readonly row: ChainBlockRow }
+  /** Removes the blocks from `height` upward: the chain was reorganised. */
+  | { readonly type: "blocks_removed"; readonly height: number }
+  /** Removes the blocks under the height `below`: the rows are deep enough not to be needed. */
+  | { readonly type: "blocks_pruned"; readonly below: number };
+
+/** What is written at once or not at all. */
+export type Batch = {
+  /** One above the batch before; a store refuses any other. */
+  readonly sequence: number;
+  readonly changes: readonly StoreChange[];
+};
+
+/** Everything that a starting node needs; the size follows what is live, not what has been. */
+export type StoredNode = {
+  readonly sequence: number;
+  readonly nextChannelIndex: number;
+  readonly peers: readonly PeerRow[];
+  readonly streams: readonly StreamRow[];
+  /** In order of peer and number. */
+  readonly outbox: readonly OutboxRow[];
+  /** Channels that are not closed or abandoned, each with its live HTLCs and unrevoked commitments. */
+  readonly channels: readonly ChannelRows[];
+  readonly openInvoices: readonly InvoiceRow[];
+  readonly pendingPayments: readonly PaymentRow[];
+  /** Coins not spent, or spent in a block of `blocks`. */
+  readonly coins: readonly CoinRow[];
+  readonly walletKeys: WalletKeysRow;
+  readonly blocks: readonly ChainBlockRow[];
+};
+
+/**
+ * Where the node's rows live. There is no second truth.
+ *
+ * Obligations of an implementation: `commit` writes all of a batch or nothing, and when its promise resolves the batch
+ * survives the loss of power. A rejected `commit` with `outcome: "refused"` wrote nothing; with `outcome: "unknown"` the
+ * caller reads `sequence()` to learn whether it was written. Batches are in order, one at a time. A store has one owner:
+ * opening it a second time fails with `locked`.
+ */
+export interface Store {
+  load(): Promise<StoredNode>;
+  commit(batch: Batch): Promise<void>;
+  /** The sequence number of the newest batch written; 0 for a new store. */
+  sequence(): Promise<number>;
+  payment(id: string): Promise<PaymentRow | undefined>;
+  invoice(paymentHash: PaymentHash): Promise<InvoiceRow | undefined>;
+  /** Live and past HTLCs of a channel in order of id, for books and display: at most `limit` after id `after`. */
+  htlcs(
+    channel: number,
+    page: { readonly after: bigint | undefined; readonly limit: number },
+  ): Promise<readonly HtlcRow[]>;
+  close(): Promise<void>;
+}
+
+export type StoreErrorCode = "locked" | "corrupt" | "full" | "newer_version" | "out_of_order" | "io";
+
+/** The store could not do it. `outcome` says what became of a batch. */
+export class StoreError extends Error {
+  readonly code: StoreErrorCode;
+  readonly outcome: "refused" | "unknown";
+  readonly retryable: boolean;
+  constructor(code: StoreErrorCode, message: string, outcome: "refused" | "unknown", options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = "StoreError";
+    this.code = code;
+    this.outcome = outcome;
+    this.retryable = code === "full" || code === "io";
+  }
+}

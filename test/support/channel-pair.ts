@@ -1,0 +1,292 @@
+import { expect } from "vitest";
+import { asChannelId, asNodeId, asPaymentHash, asTxid, type Msat, type Satoshi } from "../../src/core/base/index.ts";
+import { anchorScript, payToWitnessScriptHash } from "../../src/core/bitcoin/index.ts";
+import { keyPaths, seedSigner, sha256 } from "../../src/core/crypto/index.ts";
+import {
+  accept,
+  apply,
+  begin,
+  type ChannelChange,
+  type ChannelError,
+  type ChannelPolicy,
+  type ChannelRows,
+  type ChannelState,
+  type Context,
+  DEFAULT_POLICY,
+  type Effect,
+  type FeeEstimate,
+  type Input,
+  load,
+  ownRevocationHash,
+  step,
+  type Tell,
+} from "../../src/core/payment-channel/index.ts";
+import type { Pkt, PktMessage } from "../../src/core/wire/index.ts";
+
+/** A numbered packet under way, with the acknowledge that it got when it was created. */
+export type Packet = { readonly pkt: Pkt; readonly number: number; readonly acknowledge: number };
+
+export type PartyName = "alice" | "bob";
+
+export const AMOUNT_SAT = 1_000_000n as Satoshi;
+export const FEES: FeeEstimate = { nextBlock: 2_000, relay: 1_000, fallback: 2_000 };
+
+/** What is live of a state, as a store hands it back. */
+export function rowsOf(state: ChannelState): ChannelRows {
+  const { terms, commitments, clearing } = state;
+  return {
+    channel: state.channel,
+    id: state.id,
+    terms: [terms.local, terms.remote].filter((row) => row !== undefined),
+    stage: state.stage,
+    funding: state.funding,
+    totals: state.totals,
+    htlcs: [...state.htlcs.values()].map(({ lock: _, ...row }) => row),
+    fees: state.fees,
+    commitments: [commitments.local, ...commitments.remote].filter((row) => row !== undefined),
+    revocationHashes: [...state.revocationHashes].map(([number, hash]) => ({ number, hash })),
+    revocationSlots: state.revocationSlots,
+    clearings: [clearing.local, clearing.remote].filter((row) => row !== undefined),
+    closeOffers: state.closeOffers,
+  };
+}
+
+/** All money of a view: both balances and what stands in HTLCs. */
+function total(state: ChannelState): bigint {
+  let sum = state.view.local.balanceMsat + state.view.remote.balanceMsat;
+  for (const htlc of state.htlcs.values()) if (htlc.removal === undefined) sum += htlc.amountMsat;
+  return sum;
+}
+
+/** One end of a channel, driven by hand. Every step is checked: see `run`. */
+export class Party {
+  readonly name: PartyName;
+  readonly signer: ReturnType<typeof seedSigner>;
+  readonly keys = keyPaths(1);
+  readonly policy: ChannelPolicy;
+  state: ChannelState | undefined;
+  /** Packets of the peer processed; our packets numbered; the newest acknowledge of a packet of the peer. */
+  received = 0;
+  sent = 0;
+  packetAcknowledge = 0;
+  height = 100;
+  fees = FEES;
+  ready = true;
+  /** Under way to the peer. */
+  outgoing: Packet[] = [];
+  readonly tells: Tell[] = [];
+  readonly broadcasts: Uint8Array[] = [];
+  readonly changes: ChannelChange[] = [];
+
+  constructor(name: PartyName, policy: Partial<ChannelPolicy>) {
+    this.name = name;
+    this.signer = seedSigner(new Uint8Array(64).fill(name === "alice" ? 0xa : 0xb), 1);
+    this.policy = { ...DEFAULT_POLICY, ...policy };
+  }
+
+  get channel(): ChannelState {
+    if (this.state === undefined) throw new Error(`${this.name} has no channel`);
+    return this.state;
+  }
+
+  context(): Context {
+    return {
+      height: this.height,
+      now: 1_700_000_000_000,
+      fees: this.fees,
+      policy: this.policy,
+      keys: this.keys,
+      signer: this.signer,
+      nextPacketNumber: this.sent + 1,
+      acknowledge: this.received,
+      unacknowledged: this.outgoing.length,
+      peerReady: this.ready,
+    };
+  }
+
+  /**
+   * Runs one step as production does, and checks what holds of every step: the state is not touched by it, the same input
+   * gives the same result, the state that rows describe is the state, and money is conserved to the millisatoshi.
+   */
+  run(input: Input): ChannelError | undefined {
+    const state = this.channel;
+    const before = structuredClone(state);
+    const result = step(state, input, this.context());
+    expect(state).toEqual(before);
+    if (!result.ok) return result.error;
+    const again = step(state, input, this.context());
+    expect(again).toEqual(result);
+    this.take(result.value.changes, result.value.effects);
+    return undefined;
+  }
+
+  take(changes: readonly ChannelChange[], effects: readonly Effect[]): void {
+    const state = this.channel;
+    apply(state, changes);
+    this.changes.push(...changes);
+    this.check();
+    for (const effect of effects) {
+      if (effect.type === "send") {
+        this.sent++;
+        this.outgoing.push({ pkt: effect.packet, number: this.sent, acknowledge: this.received });
+      } else if (effect.type === "tell") this.tells.push(effect.tell);
+      else if (effect.type === "broadcast") this.broadcasts.push(effect.transaction);
+    }
+  }
+
+  private check(): void {
+    const state = this.channel;
+    if (state.commitments.local === undefined || state.commitments.remote.length === 0) return;
+    expect(total(state)).toBe((state.funding?.amountSat ?? 0n) * 1000n);
+    const ownHash = (number: number) => ownRevocationHash(this, state.channel.index, number);
+    const loaded = load(rowsOf(state), this.packetAcknowledge, ownHash);
+    // What is settled leaves the indexes that only ever matter for what is newer.
+    loaded.lastChange = state.lastChange;
+    expect(loaded).toEqual(state);
+  }
+
+  /** The end of a batch: everything that is due. */
+  flush(): void {
+    for (;;) {
+      const before = this.changes.length;
+      this.run({ type: "commit" });
+      if (this.changes.length === before) return;
+    }
+  }
+
+  /** A packet of the peer: counted, whatever it says. */
+  receive(packet: Packet): ChannelError | undefined {
+    this.received = packet.number;
+    this.packetAcknowledge = Math.max(this.packetAcknowledge, packet.acknowledge);
+    const { message } = packet.pkt;
+    return this.run({ type: "packet", message, number: packet.number, acknowledge: packet.acknowledge });
+  }
+
+  /** The HTLCs that wait for a decision of ours. */
+  cleared(): bigint[] {
+    return this.tells.flatMap((tell) => (tell.type === "htlc_cleared" ? [tell.htlc.id] : []));
+  }
+}
+
+export function secret(n: number): Uint8Array {
+  return sha256(new Uint8Array([n >> 8, n & 0xff]));
+}
+
+export function hashOf(n: number): ReturnType<typeof asPaymentHash> {
+  return asPaymentHash(sha256(secret(n)));
+}
+
+/** Alice and Bob, with a wire between them that delivers when told to. */
+export class ChannelPair {
+  readonly alice: Party;
+  readonly bob: Party;
+
+  constructor(policy: { alice?: Partial<ChannelPolicy>; bob?: Partial<ChannelPolicy> } = {}) {
+    this.alice = new Party("alice", policy.alice ?? {});
+    this.bob = new Party("bob", policy.bob ?? {});
+  }
+
+  other(name: PartyName): Party {
+    return name === "alice" ? this.bob : this.alice;
+  }
+
+  /** Delivers the oldest packet of `from`, if any. An error is thrown unless the caller expects one. */
+  deliver(from: PartyName): ChannelError | undefined {
+    const packet = this[from].outgoing.shift();
+    return packet === undefined ? undefined : this.other(from).receive(packet);
+  }
+
+  /** Delivers and flushes until nothing is under way. */
+  settle(): void {
+    for (let rounds = 0; rounds < 1000; rounds++) {
+      this.alice.flush();
+      this.bob.flush();
+      if (this.alice.outgoing.length + this.bob.outgoing.length === 0) return;
+      for (const from of ["alice", "bob"] as const) {
+        while (this[from].outgoing.length > 0) {
+          const error = this.deliver(from);
+          if (error !== undefined) throw new Error(`${from}'s packet is refused: ${JSON.stringify(error, text)}`);
+        }
+      }
+    }
+    throw new Error("the channel does not settle");
+  }
+
+  /** Runs the opening up to Bob's answer; `change` alters what Alice sends. */
+  propose(options: { pushMsat?: bigint; amountSat?: bigint } = {}): void {
+    const { alice, bob } = this;
+    const begun = begin(
+      {
+        peer: asNodeId(new Uint8Array(33).fill(2)),
+        index: 7,
+        temporaryId: asChannelId(new Uint8Array(32).fill(9)),
+        amountSat: (options.amountSat ?? AMOUNT_SAT) as Satoshi,
+        pushMsat: (options.pushMsat ?? 0n) as Msat,
+      },
+      alice.context(),
+    );
+    if (!begun.ok) throw new Error(JSON.stringify(begun.error, text));
+    alice.state = begun.value.state;
+    alice.take(begun.value.changes, begun.value.effects);
+    bob.state = undefined;
+  }
+
+  /** Bob's answer to the first open_channel. */
+  answer(message?: PktMessage): ChannelError | undefined {
+    const packet = this.alice.outgoing.shift();
+    const received = message ?? packet?.pkt.message;
+    if (packet === undefined || received?.type !== "open_channel") throw new Error("no open_channel is under way");
+    const { bob } = this;
+    bob.received = packet.number;
+    const id = packet.pkt.channelId ?? asChannelId(new Uint8Array(32));
+    const begun = accept(asNodeId(new Uint8Array(33).fill(3)), 4, id, received, bob.context());
+    if (!begun.ok) return begun.error;
+    bob.state = begun.value.state;
+    bob.take(begun.value.changes, begun.value.effects);
+    return undefined;
+  }
+
+  /** The wallet's part: an anchor that exists only by name. */
+  fund(): void {
+    const { alice } = this;
+    const transaction = new Uint8Array([1, 2, 3]);
+    const txid = asTxid(sha256(transaction));
+    const error = alice.run({ type: "funded", txid, outputIndex: 1, transaction });
+    if (error !== undefined) throw new Error(JSON.stringify(error, text));
+  }
+
+  /** The anchor confirms for both, as deep as each asks. */
+  confirm(): void {
+    for (const party of [this.alice, this.bob]) {
+      const { terms, funding } = party.channel;
+      const keys = [terms.local?.commitKey, terms.remote?.commitKey].filter((key) => key !== undefined);
+      const script = payToWitnessScriptHash(anchorScript(keys[0] ?? new Uint8Array(), keys[1] ?? new Uint8Array()));
+      party.run({ type: "funding_confirmed", height: 101, output: { amountSat: funding?.amountSat ?? 0n, script } });
+      party.height = 110;
+    }
+    this.settle();
+  }
+
+  /** An open channel: Alice funded it. */
+  open(options: { pushMsat?: bigint; amountSat?: bigint } = {}): this {
+    this.propose(options);
+    this.answer();
+    this.deliver("bob");
+    this.fund();
+    this.settle();
+    this.confirm();
+    expect(this.alice.channel.stage.stage).toBe("open");
+    expect(this.bob.channel.stage.stage).toBe("open");
+    return this;
+  }
+
+  /** Offers an HTLC whose secret is `secret(n)`. */
+  offer(from: PartyName, n: number, amountMsat: bigint, expiry = 300): ChannelError | undefined {
+    const route = new Uint8Array(0);
+    return this[from].run({ type: "offer", amountMsat: amountMsat as Msat, paymentHash: hashOf(n), expiry, route });
+  }
+}
+
+function text(_: string, value: unknown): unknown {
+  return typeof value === "bigint" ? value.toString() : value;
+}
