@@ -1,0 +1,122 @@
+import { type ChannelId, err, InvariantBroken, type NodeId, ok, type Result } from "../core/base/index.ts";
+import {
+  apply,
+  type ChannelError,
+  type ChannelState,
+  type Context,
+  type Effect,
+  type Input,
+  step,
+} from "../core/payment-channel/index.ts";
+import type { Batch } from "./journal.ts";
+import type { Session } from "./session.ts";
+
+/** What the rest of the node does with a channel's effects. */
+export type EffectHandlers = {
+  broadcast(batch: Batch, transaction: Uint8Array): void;
+  tell(batch: Batch, runner: ChannelRunner, tell: Extract<Effect, { type: "tell" }>["tell"]): void;
+  event(batch: Batch, runner: ChannelRunner, event: Extract<Effect, { type: "event" }>["event"]): void;
+};
+
+/** The parts of a context that are the same for all channels at a moment. */
+export type Surroundings = Pick<Context, "height" | "now" | "fees" | "policy" | "keys" | "signer" | "buffer">;
+
+/** Runs one channel: steps it, applies what comes of it, and hands rows and effects on. */
+export class ChannelRunner {
+  readonly state: ChannelState;
+  readonly session: Session;
+  private readonly surroundings: () => Surroundings;
+  private readonly handlers: EffectHandlers;
+  /** Why updates of this channel stopped: a property of our own code did not hold. */
+  private frozen: string | undefined;
+
+  constructor(options: {
+    state: ChannelState;
+    session: Session;
+    surroundings: () => Surroundings;
+    handlers: EffectHandlers;
+  }) {
+    this.state = options.state;
+    this.session = options.session;
+    this.surroundings = options.surroundings;
+    this.handlers = options.handlers;
+  }
+
+  /** Our own number of the channel. */
+  get index(): number {
+    return this.state.channel.index;
+  }
+
+  get id(): ChannelId {
+    return this.state.id;
+  }
+
+  get peer(): NodeId {
+    return this.state.channel.peer;
+  }
+
+  get frozenBecause(): string | undefined {
+    return this.frozen;
+  }
+
+  /** Runs one input. A returned error changed nothing; what is done about it is the caller's to say. */
+  run(batch: Batch, input: Input): ChannelError | undefined {
+    const result = this.stepOnce(batch, input);
+    return result.ok ? undefined : result.error;
+  }
+
+  /** One step; the value says whether it changed anything. */
+  private stepOnce(batch: Batch, input: Input): Result<boolean, ChannelError> {
+    if (this.frozen !== undefined) return err({ type: "frozen", rule: "B2-13", detail: this.frozen });
+    try {
+      const result = step(this.state, input, this.context());
+      if (!result.ok) return result;
+      const { changes, effects } = result.value;
+      this.begin(batch, changes, effects);
+      return ok(changes.length > 0);
+    } catch (cause) {
+      if (!(cause instanceof InvariantBroken)) throw cause;
+      this.frozen = cause.message;
+      return err({ type: "frozen", rule: "B2-13", detail: this.frozen });
+    }
+  }
+
+  /** Adopts the rows and effects with which the channel came to be. */
+  begin(batch: Batch, changes: Parameters<typeof apply>[1], effects: readonly Effect[]): void {
+    apply(this.state, changes);
+    for (const change of changes) batch.change({ type: "channel", channel: this.index, change });
+    this.perform(batch, effects);
+    if (changes.length > 0) this.touch(batch);
+  }
+
+  /** Ends the channel for a peer's violation, telling the peer where that is due. Spec: B2-42. */
+  fail(batch: Batch, error: ChannelError, notify: boolean): void {
+    this.run(batch, { type: "fail", error, notify });
+  }
+
+  /** Has the end of the batch do what is due for this channel: sign, complete, close; and write its totals. */
+  touch(batch: Batch): void {
+    batch.atEnd(this, (end) => this.finish(end));
+  }
+
+  private finish(batch: Batch): void {
+    const result = this.stepOnce(batch, { type: "commit" });
+    // What changed something may have made more due: it is touched again, and comes back here.
+    if (result.ok && result.value) return;
+    batch.change({ type: "channel", channel: this.index, change: { type: "totals", row: this.state.totals } });
+  }
+
+  private context(): Context {
+    const { nextPacketNumber, acknowledge, unacknowledged, ready } = this.session;
+    return { ...this.surroundings(), nextPacketNumber, acknowledge, unacknowledged, peerReady: ready };
+  }
+
+  private perform(batch: Batch, effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      if (effect.type === "send") this.session.queue(batch, effect.packet);
+      else if (effect.type === "broadcast") this.handlers.broadcast(batch, effect.transaction);
+      else if (effect.type === "tell") this.handlers.tell(batch, this, effect.tell);
+      else this.handlers.event(batch, this, effect.event);
+    }
+  }
+}

@@ -1,0 +1,305 @@
+import { asChannelId, type ChannelId, type Msat, ok, type Result, type Satoshi, toHex } from "../core/base/index.ts";
+import type { Transaction } from "../core/bitcoin/index.ts";
+import {
+  accept,
+  agreedClose,
+  type Begun,
+  begin,
+  type ChannelError,
+  type ChannelEvent,
+  describeError,
+  reactionTo,
+  type Tell,
+} from "../core/payment-channel/index.ts";
+import type { AuthenticateChannel, ReceivedPkt } from "../core/wire/index.ts";
+import type { Random } from "../ports/random.ts";
+import type { ConnectedBlock } from "./chain-follower.ts";
+import { ChannelRunner, type EffectHandlers, type Surroundings } from "./channel-runner.ts";
+import type { Events } from "./events.ts";
+import type { Batch } from "./journal.ts";
+import type { Payments } from "./payments.ts";
+import type { Session } from "./session.ts";
+import type { Wallet } from "./wallet.ts";
+
+export type OpenChannelRequest = {
+  readonly amountSat: Satoshi;
+  /** Given to the peer at the start. */
+  readonly pushMsat?: Msat;
+  /** Satoshi per 1000 bytes of commitment; by default twice the estimate. */
+  readonly feeRate?: number;
+  /** Where our part of a cooperative close goes; by default to the channel's final key, which the wallet watches. */
+  readonly closeScript?: Uint8Array;
+};
+
+/** All channels of the node: finds the one that an input is for, and brings new ones into being. */
+export class Channels {
+  private readonly runners = new Map<string, ChannelRunner>();
+  private nextIndex: number;
+  private readonly surroundings: () => Surroundings;
+  private readonly wallet: Wallet;
+  private readonly payments: Payments;
+  private readonly events: Events;
+  private readonly random: Random;
+  private readonly handlers: EffectHandlers;
+
+  constructor(options: {
+    nextIndex: number;
+    surroundings: () => Surroundings;
+    wallet: Wallet;
+    payments: Payments;
+    events: Events;
+    random: Random;
+    broadcast: (batch: Batch, transaction: Uint8Array) => void;
+  }) {
+    this.nextIndex = options.nextIndex;
+    this.surroundings = options.surroundings;
+    this.wallet = options.wallet;
+    this.payments = options.payments;
+    this.events = options.events;
+    this.random = options.random;
+    this.handlers = {
+      broadcast: options.broadcast,
+      tell: (batch, runner, tell) => this.told(batch, runner, tell),
+      event: (batch, runner, event) => this.happened(batch, runner, event),
+    };
+  }
+
+  all(): readonly ChannelRunner[] {
+    return [...this.runners.values()];
+  }
+
+  find(id: ChannelId): ChannelRunner | undefined {
+    return this.runners.get(toHex(id));
+  }
+
+  /** Takes up a channel that was loaded. */
+  adopt(state: ChannelRunner["state"], session: Session): void {
+    this.add(new ChannelRunner({ state, session, surroundings: this.surroundings, handlers: this.handlers }));
+  }
+
+  private add(runner: ChannelRunner): ChannelRunner {
+    this.runners.set(toHex(runner.id), runner);
+    return runner;
+  }
+
+  private begin(batch: Batch, session: Session, begun: Begun): ChannelRunner {
+    const { state, changes, effects } = begun;
+    batch.change({ type: "channel_index", next: this.nextIndex });
+    this.wallet.watchFinalKey(state.channel.index);
+    const runner = this.add(
+      new ChannelRunner({ state, session, surroundings: this.surroundings, handlers: this.handlers }),
+    );
+    const before = toHex(runner.id);
+    runner.begin(batch, changes, effects);
+    this.runners.delete(before);
+    return this.add(runner);
+  }
+
+  /** Opens a channel that we fund. */
+  open(batch: Batch, session: Session, request: OpenChannelRequest): Result<ChannelRunner, ChannelError> {
+    const { amountSat, feeRate, closeScript } = request;
+    const temporaryId = asChannelId(this.random.bytes(32));
+    const context = {
+      ...this.surroundings(),
+      nextPacketNumber: session.nextPacketNumber,
+      acknowledge: session.acknowledge,
+      unacknowledged: session.unacknowledged,
+      peerReady: session.ready,
+    };
+    const pushMsat = request.pushMsat ?? (0n as Msat);
+    const begun = begin(
+      {
+        peer: session.nodeId,
+        index: this.nextIndex,
+        temporaryId,
+        amountSat,
+        pushMsat,
+        ...(feeRate === undefined ? {} : { feeRate }),
+        ...(closeScript === undefined ? {} : { closeScript }),
+      },
+      context,
+    );
+    if (!begun.ok) return begun;
+    this.nextIndex++;
+    return ok(this.begin(batch, session, begun.value));
+  }
+
+  /** A counted packet of a peer. */
+  receive(batch: Batch, session: Session, packet: ReceivedPkt, number: number, acknowledge: number): void {
+    const { channelId, message } = packet;
+    if (message.type === "unknown_odd") return;
+    const runner = channelId === undefined ? undefined : this.find(channelId);
+    if (runner !== undefined && runner.session === session) {
+      const error = runner.run(batch, { type: "packet", message, number, acknowledge });
+      if (error !== undefined && reactionTo(error) === "fail_channel") this.fail(batch, runner, error);
+      return;
+    }
+    if (channelId === undefined) {
+      this.violated(
+        batch,
+        session,
+        {
+          type: "unexpected_message",
+          rule: "B2-5",
+          detail: `${message.type} for no channel`,
+        },
+        undefined,
+      );
+    } else if (message.type === "open_channel" && runner === undefined) {
+      this.accept(batch, session, channelId, message);
+    } else if (message.type !== "error") {
+      session.queue(batch, { channelId, message: { type: "error", problem: "unknown channel" } });
+    }
+  }
+
+  private accept(
+    batch: Batch,
+    session: Session,
+    temporaryId: ChannelId,
+    message: Extract<ReceivedPkt["message"], { type: "open_channel" }>,
+  ): void {
+    const context = {
+      ...this.surroundings(),
+      nextPacketNumber: session.nextPacketNumber,
+      acknowledge: session.acknowledge,
+      unacknowledged: session.unacknowledged,
+      peerReady: true,
+    };
+    const begun = accept(session.nodeId, this.nextIndex, temporaryId, message, context);
+    if (begun.ok) {
+      this.nextIndex++;
+      this.begin(batch, session, begun.value);
+      return;
+    }
+    const problem = describeError(begun.error);
+    session.queue(batch, { channelId: temporaryId, message: { type: "error", problem } });
+    batch.afterCommit(() => this.events.emit({ type: "violation", peer: session.nodeId, problem }));
+  }
+
+  private fail(batch: Batch, runner: ChannelRunner, error: ChannelError): void {
+    runner.fail(batch, error, true);
+    batch.afterCommit(() => this.events.emit({ type: "violation", peer: runner.peer, problem: describeError(error) }));
+  }
+
+  /** A violation fails the channel that it names, or every channel with that peer where it names none. */
+  violated(batch: Batch, session: Session, error: ChannelError, channel: ChannelId | undefined): void {
+    const named = channel === undefined ? undefined : this.find(channel);
+    const failing = named !== undefined && named.session === session ? [named] : this.of(session);
+    for (const runner of failing) runner.fail(batch, error, true);
+    batch.afterCommit(() =>
+      this.events.emit({ type: "violation", peer: session.nodeId, problem: describeError(error) }),
+    );
+  }
+
+  private of(session: Session): ChannelRunner[] {
+    return this.all().filter((runner) => runner.session === session);
+  }
+
+  /** Packets may be numbered for this peer again: what is due is sent, what waits is told again. */
+  ready(batch: Batch, session: Session): void {
+    for (const runner of this.of(session)) {
+      runner.run(batch, { type: "peer_ready" });
+      runner.touch(batch);
+    }
+  }
+
+  /** What authenticate says about the channels with a peer. */
+  authentication(session: Session): AuthenticateChannel[] {
+    const described: AuthenticateChannel[] = [];
+    for (const { state } of this.of(session)) {
+      const { local } = state.commitments;
+      if (local === undefined || described.length === 1000) continue;
+      const last = state.revocationSlots.reduce<(typeof state.revocationSlots)[number] | undefined>(
+        (lowest, slot) => (lowest === undefined || slot.index < lowest.index ? slot : lowest),
+        undefined,
+      );
+      described.push({
+        channelId: state.id,
+        commitmentNumber: BigInt(local.number),
+        ...(last === undefined ? {} : { lastRevocationPreimage: last.preimage }),
+      });
+    }
+    return described;
+  }
+
+  /** Anchors confirmed and spent in a block; every channel may have something due at a new height. */
+  connectBlock(batch: Batch, block: ConnectedBlock): void {
+    const funding = new Map<string, ChannelRunner>();
+    for (const runner of this.runners.values()) {
+      if (runner.state.funding !== undefined) funding.set(toHex(runner.state.funding.txid), runner);
+    }
+    for (const { txid, transaction } of funding.size === 0 ? [] : block.transactions) {
+      const funded = funding.get(toHex(txid));
+      if (funded !== undefined) this.confirm(batch, funded, block.height, transaction);
+      for (const input of transaction.inputs) {
+        const spent = funding.get(toHex(input.txid));
+        if (spent !== undefined && input.index === spent.state.funding?.outputIndex) {
+          spent.run(batch, { type: "funding_spent", height: block.height });
+        }
+      }
+    }
+    for (const runner of this.runners.values()) runner.touch(batch);
+  }
+
+  private confirm(batch: Batch, runner: ChannelRunner, height: number, transaction: Transaction): void {
+    const output = transaction.outputs[runner.state.funding?.outputIndex ?? 0];
+    const error = runner.run(batch, { type: "funding_confirmed", height, output });
+    if (error !== undefined && reactionTo(error) === "fail_channel") this.fail(batch, runner, error);
+  }
+
+  /** The block at `height` is no longer part of the chain. */
+  disconnectBlock(batch: Batch, height: number): void {
+    for (const runner of this.runners.values()) {
+      const { funding } = runner.state;
+      if (funding?.spentHeight === height) runner.run(batch, { type: "funding_spent", height: undefined });
+      if (funding?.confirmedHeight === height) runner.run(batch, { type: "funding_unconfirmed" });
+    }
+  }
+
+  /** Transactions that should be on chain and are not yet, as far as we know: broadcast at start and after a new block. */
+  broadcasts(): Uint8Array[] {
+    const { signer, keys } = this.surroundings();
+    return this.all().flatMap(({ state }) => {
+      const { funding } = state;
+      const close = funding?.spentHeight === undefined ? agreedClose(state, { signer, keys }) : undefined;
+      const hasSignature = state.commitments.local?.signature !== undefined;
+      const anchor = funding?.confirmedHeight === undefined && hasSignature ? funding?.transaction : undefined;
+      return [anchor, close].filter((transaction) => transaction !== undefined);
+    });
+  }
+
+  private told(batch: Batch, runner: ChannelRunner, tell: Tell): void {
+    if (tell.type === "fund") {
+      const { script, amountSat, feeRate } = tell;
+      const made = this.wallet.fund(batch, { channel: runner.index, script, amountSat, feeRate });
+      if (made.ok) runner.run(batch, { type: "funded", ...made.value });
+      else {
+        const { neededSat: limit, availableSat: actual } = made.error;
+        runner.run(batch, {
+          type: "funding_failed",
+          error: { type: "insufficient_funds", rule: "B2-12", limit, actual },
+        });
+      }
+    } else if (tell.type === "release_funding") this.wallet.release(batch, runner.index);
+    else this.payments.told(batch, runner, tell, this.surroundings().height);
+  }
+
+  private happened(batch: Batch, runner: ChannelRunner, event: ChannelEvent): void {
+    if (event.type === "renamed") {
+      this.runners.delete(toHex(event.from));
+      this.runners.set(toHex(event.to), runner);
+      return;
+    }
+    const { stage, failure } = event;
+    batch.afterCommit(() =>
+      this.events.emit({
+        type: "channel_stage",
+        channel: runner.index,
+        channelId: runner.id,
+        peer: runner.peer,
+        stage,
+        failure,
+      }),
+    );
+  }
+}

@@ -1,0 +1,51 @@
+import type { ChannelId, NodeId, PaymentHash } from "../core/base/index.ts";
+import type { Stage } from "../core/payment-channel/index.ts";
+
+/** What happened, once it is durable. Logs, metrics and waiting callers read it; nothing in the node depends on it. */
+export type NodeEvent =
+  | { readonly type: "peer_connected"; readonly peer: NodeId }
+  | { readonly type: "peer_disconnected"; readonly peer: NodeId; readonly reason: string | undefined }
+  /** Both authenticates are exchanged: channels with the peer can move. */
+  | { readonly type: "peer_ready"; readonly peer: NodeId }
+  | {
+      readonly type: "channel_stage";
+      /** Our own number of the channel. */
+      readonly channel: number;
+      readonly channelId: ChannelId;
+      readonly peer: NodeId;
+      readonly stage: Stage;
+      readonly failure: string | undefined;
+    }
+  /** A peer broke a rule, or a message of it could not be read. */
+  | { readonly type: "violation"; readonly peer: NodeId; readonly problem: string }
+  | { readonly type: "payment_ended"; readonly id: string; readonly state: "succeeded" | "failed" }
+  | { readonly type: "invoice_settled"; readonly paymentHash: PaymentHash; readonly amountMsat: bigint }
+  | { readonly type: "block"; readonly height: number }
+  | { readonly type: "broadcast_rejected"; readonly reason: string }
+  | { readonly type: "trouble"; readonly problem: string }
+  /** The node stopped by itself: what it writes can't be made durable. */
+  | { readonly type: "halted"; readonly cause: unknown };
+
+export type Listener = (event: NodeEvent) => void;
+
+/** Hands events to those who listen. A listener that throws disturbs nobody else. */
+export class Events {
+  private readonly listeners = new Set<Listener>();
+
+  subscribe(listener: Listener): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  emit(event: NodeEvent): void {
+    for (const listener of this.listeners) {
+      try {
+        listener(event);
+      } catch (cause) {
+        queueMicrotask(() => {
+          throw cause;
+        });
+      }
+    }
+  }
+}

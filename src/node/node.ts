@@ -1,0 +1,425 @@
+import {
+  equalBytes,
+  err,
+  type Msat,
+  type NodeId,
+  ok,
+  type PaymentHash,
+  type Result,
+  type Satoshi,
+} from "../core/base/index.ts";
+import { createCommitmentBuffer, type InsufficientFunds, parseTransaction } from "../core/bitcoin/index.ts";
+import { type KeyPaths, keyPaths, type Signer, seedSigner } from "../core/crypto/index.ts";
+import type { InvoiceRow, PaymentRow } from "../core/payment/index.ts";
+import {
+  type ChannelError,
+  type ChannelPolicy,
+  DEFAULT_POLICY,
+  load as loadChannel,
+  ownRevocationHash,
+} from "../core/payment-channel/index.ts";
+import type { BitcoinChain } from "../ports/bitcoin-chain.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Random } from "../ports/random.ts";
+import type { Store, StoredNode } from "../ports/store.ts";
+import type { PeerAddress, Transport } from "../ports/transport.ts";
+import { ChainFollower } from "./chain-follower.ts";
+import type { ChannelRunner, Surroundings } from "./channel-runner.ts";
+import { type ChannelSummary, summary } from "./channel-summary.ts";
+import { Channels, type OpenChannelRequest } from "./channels.ts";
+import { Events, type Listener, type NodeEvent } from "./events.ts";
+import { FeeSource } from "./fee-source.ts";
+import { type Batch, Journal } from "./journal.ts";
+import { Payments, type PayRequest } from "./payments.ts";
+import { Peers } from "./peers.ts";
+import { type AmountBelowDust, Wallet, type WalletBalance } from "./wallet.ts";
+
+export type NodeOptions = {
+  readonly store: Store;
+  readonly chain: BitcoinChain;
+  /** Made for the node's own key: `keyPaths(coin).nodeKey()` of the same seed. */
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** 64 bytes, as a seed phrase yields them. */
+  readonly seed: Uint8Array;
+  readonly policy?: Partial<ChannelPolicy>;
+  /** Satoshi per 1000 virtual bytes, where the chain has no estimate. */
+  readonly fallbackFeeRate?: number;
+};
+
+export type RequestError =
+  | ChannelError
+  | { readonly type: "unknown_peer" }
+  | { readonly type: "unknown_channel" }
+  | { readonly type: "invoice_exists" }
+  | AmountBelowDust
+  | InsufficientFunds;
+
+/** Why a node ended that nobody stopped. */
+export class NodeHalted extends Error {
+  constructor(cause: unknown) {
+    super(`the node stopped: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.name = "NodeHalted";
+  }
+}
+
+/** A running node. Every promise of a change resolves once it is durable. */
+export class SluiceNode {
+  readonly nodeId: NodeId;
+  private readonly options: NodeOptions;
+  private readonly signer: Signer;
+  private readonly keys: KeyPaths;
+  private readonly policy: ChannelPolicy;
+  private readonly events = new Events();
+  private readonly journal: Journal;
+  private readonly wallet: Wallet;
+  private readonly payments: Payments;
+  private readonly channelSet: Channels;
+  private readonly peers: Peers;
+  private readonly follower: ChainFollower;
+  private readonly fees: FeeSource;
+  private readonly buffer = createCommitmentBuffer();
+  /** The request that is being looked up or run for a payment's id. */
+  private readonly paying = new Map<string, Promise<unknown>>();
+
+  /** Use `startNode`. */
+  constructor(options: NodeOptions, stored: StoredNode) {
+    const { chain, clock, store, random, transport } = options;
+    const coin = chain.network === "main" ? 0 : 1;
+    this.options = options;
+    this.signer = seedSigner(options.seed, coin);
+    this.keys = keyPaths(coin);
+    this.policy = { ...DEFAULT_POLICY, ...options.policy };
+    this.nodeId = this.signer.publicKey(this.keys.nodeKey()) as NodeId;
+    const { events, signer } = this;
+    this.journal = new Journal({
+      store,
+      clock,
+      sequence: stored.sequence,
+      onHalt: (cause) => void this.halt(cause),
+    });
+    this.fees = new FeeSource({ chain, clock, fallback: options.fallbackFeeRate });
+    this.wallet = new Wallet({
+      coins: stored.coins,
+      keys: stored.walletKeys,
+      channelIndexes: stored.nextChannelIndex,
+      signer,
+      paths: this.keys,
+      network: chain.network,
+      height: stored.blocks.at(-1)?.height ?? 0,
+    });
+    const { openInvoices, pendingPayments } = stored;
+    this.payments = new Payments({ openInvoices, pendingPayments, clock, events });
+    this.channelSet = new Channels({
+      nextIndex: stored.nextChannelIndex,
+      surroundings: () => this.surroundings(),
+      wallet: this.wallet,
+      payments: this.payments,
+      events,
+      random,
+      broadcast: (batch, transaction) => this.broadcast(batch, transaction),
+    });
+    this.peers = new Peers({ transport, clock, journal: this.journal, events, handlers: this.sessionHandlers() });
+    this.follower = new ChainFollower({
+      chain,
+      clock,
+      blocks: stored.blocks,
+      submit: (work) => this.journal.submit("other", work),
+      onConnect: (batch, block) => {
+        this.wallet.connectBlock(batch, block.height, block.transactions);
+        this.channelSet.connectBlock(batch, block);
+        batch.afterCommit(() => {
+          this.rebroadcast();
+          events.emit({ type: "block", height: block.height });
+        });
+      },
+      onDisconnect: (batch, height) => {
+        this.wallet.disconnectBlock(batch, height);
+        this.channelSet.disconnectBlock(batch, height);
+      },
+      onTrouble: (error) => events.emit({ type: "trouble", problem: error.message }),
+    });
+    this.adopt(stored);
+  }
+
+  private sessionHandlers(): ConstructorParameters<typeof Peers>[0]["handlers"] {
+    return {
+      onPacket: (batch, session, packet, number, acknowledge) =>
+        this.channelSet.receive(batch, session, packet, number, acknowledge),
+      onViolation: (batch, session, error, channel) => this.channelSet.violated(batch, session, error, channel),
+      onReady: (batch, session) => {
+        this.channelSet.ready(batch, session);
+        batch.afterCommit(() => this.events.emit({ type: "peer_ready", peer: session.nodeId }));
+      },
+      channels: (session) => this.channelSet.authentication(session),
+    };
+  }
+
+  private adopt(stored: StoredNode): void {
+    for (const peer of stored.peers) {
+      const stream = stored.streams.find((row) => row.peer === peer.index);
+      const outbox = stored.outbox.filter((row) => row.peer === peer.index);
+      this.peers.adopt(peer, stream, outbox);
+    }
+    const context = { signer: this.signer };
+    for (const rows of stored.channels) {
+      const session = this.peers.all().find(({ nodeId }) => equalBytes(nodeId, rows.channel.peer));
+      if (session === undefined) throw new NodeHalted(new Error("a channel's peer is missing in the store"));
+      const ownHash = (number: number) => ownRevocationHash(context, rows.channel.index, number);
+      this.channelSet.adopt(loadChannel(rows, session.packetAcknowledge, ownHash), session);
+    }
+  }
+
+  private surroundings(): Surroundings {
+    return {
+      height: this.follower.height,
+      now: this.options.clock.now(),
+      fees: this.fees.estimate,
+      policy: this.policy,
+      keys: this.keys,
+      signer: this.signer,
+      buffer: this.buffer,
+    };
+  }
+
+  /** The chain first, then what should be on it, then the peers. Rejects with ChainError where the chain is away. */
+  async start(): Promise<void> {
+    await this.fees.start();
+    await this.follower.start();
+    this.rebroadcast();
+    await this.settleDoubts();
+    this.peers.start();
+  }
+
+  /** Asks the chain what became of unconfirmed transactions while the node was down. */
+  private async settleDoubts(): Promise<void> {
+    for (const outpoint of this.wallet.doubts()) {
+      const unspent = (await this.options.chain.unspent(outpoint)) !== undefined;
+      await this.journal.submit("other", (batch) => this.wallet.settleDoubt(batch, outpoint, unspent));
+    }
+  }
+
+  /** Ends in an orderly way: connections, the batch under way, the store. */
+  async stop(): Promise<void> {
+    this.follower.stop();
+    this.fees.stop();
+    await this.peers.stop();
+    await this.journal.stop(new NodeHalted(new Error("the node was stopped")));
+    await this.options.chain.close();
+    await this.options.store.close();
+  }
+
+  private async halt(cause: unknown): Promise<void> {
+    this.follower.stop();
+    this.fees.stop();
+    await this.peers.stop();
+    this.events.emit({ type: "halted", cause });
+  }
+
+  private broadcast(batch: Batch, transaction: Uint8Array): void {
+    const parsed = parseTransaction(transaction);
+    if (parsed.ok) this.wallet.broadcastNoted(batch, parsed.value);
+    batch.afterCommit(() => void this.give(transaction));
+  }
+
+  /** Gives a transaction to the network; what can't be given now is given again with the next block. */
+  private async give(transaction: Uint8Array): Promise<void> {
+    try {
+      const result = await this.options.chain.broadcast(transaction);
+      if (result.type === "rejected") this.events.emit({ type: "broadcast_rejected", reason: result.reason });
+    } catch (cause) {
+      this.events.emit({ type: "trouble", problem: cause instanceof Error ? cause.message : String(cause) });
+    }
+  }
+
+  private rebroadcast(): void {
+    for (const transaction of this.channelSet.broadcasts()) void this.give(transaction);
+  }
+
+  subscribe(listener: Listener): () => void {
+    return this.events.subscribe(listener);
+  }
+
+  /** Resolves with the first event for which `match` holds, now or later; `check` looks whether it already is so. */
+  private when<E extends NodeEvent>(match: (event: NodeEvent) => event is E, check: () => boolean): Promise<void> {
+    if (check()) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const unsubscribe = this.events.subscribe((event) => {
+        if (event.type === "halted") reject(new NodeHalted(event.cause));
+        else if (!match(event) || !check()) return;
+        else resolve();
+        unsubscribe();
+      });
+    });
+  }
+
+  get height(): number {
+    return this.follower.height;
+  }
+
+  /** Accepts connections; resolves with the address in use. Rejects with TransportError. */
+  listen(address: PeerAddress): Promise<PeerAddress> {
+    return this.peers.listen(address);
+  }
+
+  /** Connects and authenticates. From then on the connection is made again whenever it is lost. Rejects with TransportError. */
+  async connect(peer: NodeId, address: PeerAddress): Promise<void> {
+    await this.peers.connect(peer, address);
+    await this.untilReady(peer);
+  }
+
+  /** Resolves once messages can be exchanged with the peer. */
+  untilReady(peer: NodeId): Promise<void> {
+    const isReady = (event: NodeEvent) => event.type === "peer_ready" && equalBytes(event.peer, peer);
+    return this.when(
+      (event): event is Extract<NodeEvent, { type: "peer_ready" }> => isReady(event),
+      () => this.peers.session(peer)?.ready === true,
+    );
+  }
+
+  /** Opens a channel that this node funds. The value is the node's own number of the channel. Spec: B2-7. */
+  openChannel(peer: NodeId, request: OpenChannelRequest): Promise<Result<number, RequestError>> {
+    return this.journal.submit("other", (batch) => {
+      const session = this.peers.session(peer);
+      if (session === undefined) return err({ type: "unknown_peer" } as const);
+      const opened = this.channelSet.open(batch, session, request);
+      return opened.ok ? ok(opened.value.index) : opened;
+    });
+  }
+
+  /** Resolves with the channel once `ready` says so, looking each time that its stage changes. */
+  async untilChannel(channel: number, ready: (channel: ChannelSummary) => boolean): Promise<ChannelSummary> {
+    const found = () => this.channel(channel);
+    const is = () => {
+      const present = found();
+      return present !== undefined && ready(present);
+    };
+    await this.when(
+      (event): event is Extract<NodeEvent, { type: "channel_stage" }> =>
+        event.type === "channel_stage" && event.channel === channel,
+      is,
+    );
+    const present = found();
+    if (present === undefined) throw new NodeHalted(new Error(`channel ${channel} is gone`));
+    return present;
+  }
+
+  channels(): ChannelSummary[] {
+    return this.channelSet.all().map(summary);
+  }
+
+  channel(channel: number): ChannelSummary | undefined {
+    const runner = this.runner(channel);
+    return runner === undefined ? undefined : summary(runner);
+  }
+
+  private runner(channel: number): ChannelRunner | undefined {
+    return this.channelSet.all().find(({ index }) => index === channel);
+  }
+
+  private command(
+    channel: number,
+    run: (batch: Batch, runner: ChannelRunner) => ChannelError | undefined,
+  ): Promise<Result<undefined, RequestError>> {
+    return this.journal.submit("other", (batch) => {
+      const runner = this.runner(channel);
+      if (runner === undefined) return err({ type: "unknown_channel" } as const);
+      const error = run(batch, runner);
+      return error === undefined ? ok(undefined) : err(error);
+    });
+  }
+
+  /** Asks the peer to close; `script` is where our part goes. Spec: B2-32. */
+  closeChannel(channel: number, script?: Uint8Array): Promise<Result<undefined, RequestError>> {
+    return this.command(channel, (batch, runner) => runner.run(batch, { type: "close", script }));
+  }
+
+  /** Stages a fee rate for our own commitment, satoshi per 1000 bytes. Spec: B2-25. */
+  setFeeRate(channel: number, feeRate: number): Promise<Result<undefined, RequestError>> {
+    return this.command(channel, (batch, runner) => runner.run(batch, { type: "set_fee", feeRate }));
+  }
+
+  /** Ends a channel without the peer's consent; its newest commitment is what counts. Spec: B2-43. */
+  failChannel(channel: number): Promise<Result<undefined, RequestError>> {
+    return this.command(channel, (batch, runner) => {
+      runner.fail(batch, { type: "failed_by_user", rule: "B2-43" }, true);
+      return undefined;
+    });
+  }
+
+  /** Makes ready to receive. Whoever knows the payment hash can pay. */
+  createInvoice(request: { amountMsat?: Msat; description?: string }): Promise<Result<InvoiceRow, RequestError>> {
+    const preimage = this.options.random.bytes(32);
+    return this.journal.submit("payment", (batch) => this.payments.invoice(batch, { ...request, preimage }));
+  }
+
+  /** The invoice of a payment hash, whatever became of it. Its preimage is for the caller that made it. */
+  invoice(paymentHash: PaymentHash): Promise<InvoiceRow | undefined> {
+    return this.options.store.invoice(paymentHash);
+  }
+
+  /** Pays over one channel. A second call with an id pays nothing: it gives back the payment of the first. */
+  async pay(channel: number, request: PayRequest): Promise<Result<PaymentRow, RequestError>> {
+    const before = this.paying.get(request.id);
+    const run = (async () => {
+      // One at a time for each id, so that none looks before another has written.
+      await before?.catch(() => undefined);
+      const stored = await this.options.store.payment(request.id);
+      return stored === undefined ? this.offer(channel, request) : ok(stored);
+    })();
+    this.paying.set(request.id, run);
+    try {
+      return await run;
+    } finally {
+      if (this.paying.get(request.id) === run) this.paying.delete(request.id);
+    }
+  }
+
+  private offer(channel: number, request: PayRequest): Promise<Result<PaymentRow, RequestError>> {
+    return this.journal.submit("payment", (batch) => {
+      const runner = this.runner(channel);
+      if (runner === undefined) return err({ type: "unknown_channel" } as const);
+      return this.payments.pay(batch, runner, request, this.height);
+    });
+  }
+
+  /** The payment of an id, as it is durable. */
+  payment(id: string): Promise<PaymentRow | undefined> {
+    return this.options.store.payment(id);
+  }
+
+  /** Resolves when the payment has succeeded or failed; with undefined where there is none of that id. */
+  untilPaid(id: string): Promise<PaymentRow | undefined> {
+    if (this.payments.pendingPayment(id) === undefined) return this.options.store.payment(id);
+    return this.payments.ended(id);
+  }
+
+  /** A fresh address of the wallet. Spec: BIP 84. */
+  newAddress(): Promise<string> {
+    return this.journal.submit("other", (batch) => this.wallet.newAddress(batch));
+  }
+
+  balance(): WalletBalance {
+    return this.wallet.balance();
+  }
+
+  /** Sends from the wallet to a script on chain. The value is the transaction's id. */
+  withdraw(script: Uint8Array, amountSat: Satoshi | "all"): Promise<Result<Uint8Array, RequestError>> {
+    return this.journal.submit("other", (batch) => {
+      const { nextBlock, fallback, relay } = this.fees.estimate;
+      const feeRate = Math.max(nextBlock ?? fallback, relay);
+      const made = this.wallet.send(batch, { script, amountSat, feeRate });
+      if (!made.ok) return made;
+      this.broadcast(batch, made.value.transaction);
+      return ok(made.value.txid);
+    });
+  }
+}
+
+/** Loads what is stored, catches up with the chain and starts. Rejects with StoreError, ChainError or TransportError. */
+export async function startNode(options: NodeOptions): Promise<SluiceNode> {
+  const node = new SluiceNode(options, await options.store.load());
+  await node.start();
+  return node;
+}

@@ -1,0 +1,58 @@
+import { tcpTransport } from "../adapters/p2p-tcp/index.ts";
+import { openSqliteStore } from "../adapters/store-sqlite/index.ts";
+import { systemClock, systemRandom } from "../adapters/system/index.ts";
+import { keyPaths, seedSigner } from "../core/crypto/index.ts";
+import type { ChannelPolicy } from "../core/payment-channel/index.ts";
+import type { BitcoinChain } from "../ports/bitcoin-chain.ts";
+import { describeDataDirectoryError, openSeed } from "./data-directory.ts";
+import { type SluiceNode, startNode } from "./node.ts";
+
+export type OpenNodeOptions = {
+  /** Holds the seed phrase and the store; made where it is missing. */
+  readonly directory: string;
+  readonly chain: BitcoinChain;
+  readonly policy?: Partial<ChannelPolicy>;
+  /** Satoshi per 1000 virtual bytes, where the chain has no estimate. */
+  readonly fallbackFeeRate?: number;
+};
+
+/** The data directory can't be used; the message says why and what to do. */
+export class DataDirectoryUnusable extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "DataDirectoryUnusable";
+  }
+}
+
+/**
+ * A node on a data directory, a Bitcoin chain and TCP. Rejects with DataDirectoryUnusable, StoreError (locked, corrupt, full)
+ * or ChainError.
+ */
+export async function openNode(options: OpenNodeOptions): Promise<SluiceNode> {
+  const { directory, chain } = options;
+  const clock = systemClock();
+  const random = systemRandom();
+  const seed = openSeed(directory, random);
+  if (!seed.ok) throw new DataDirectoryUnusable(describeDataDirectoryError(seed.error));
+  const store = await openSqliteStore({ directory });
+  try {
+    const coin = chain.network === "main" ? 0 : 1;
+    const signer = seedSigner(seed.value, coin);
+    const nodeKey = keyPaths(coin).nodeKey();
+    const transport = tcpTransport({ signer, nodeKey, random, clock });
+    const { policy, fallbackFeeRate } = options;
+    return await startNode({
+      store,
+      chain,
+      transport,
+      clock,
+      random,
+      seed: seed.value,
+      ...(policy === undefined ? {} : { policy }),
+      ...(fallbackFeeRate === undefined ? {} : { fallbackFeeRate }),
+    });
+  } catch (cause) {
+    await store.close();
+    throw cause;
+  }
+}
