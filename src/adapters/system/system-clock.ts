@@ -18,5 +18,8 @@ export function systemClock(): Clock {
       wait();
       return () => clearTimeout(timer);
     },
+    soon(action) {
+      setImmediate(action);
+    },
   };
 }
