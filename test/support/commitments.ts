@@ -11,7 +11,7 @@ export function bytes32(name: string): Uint8Array {
   return sha256(new TextEncoder().encode(name));
 }
 
-export function keyPair(name: string): KeyPair {
+function keyPair(name: string): KeyPair {
   const secret = bytes32(`key ${name}`);
   return { secret, publicKey: secp256k1.publicKey(secret) };
 }

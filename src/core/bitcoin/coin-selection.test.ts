@@ -7,7 +7,7 @@ import { compareInputs, compareOutputs } from "./bip69.ts";
 import { type Coin, selectCoins, unsignedTransaction } from "./coin-selection.ts";
 import { p2wpkhSighash, p2wpkhWitness } from "./pay-to-public-key.ts";
 import { payToWitnessPublicKeyHash, payToWitnessScriptHash } from "./script.ts";
-import { transactionWeight } from "./transaction.ts";
+import { transactionWeight, virtualSize } from "./transaction.ts";
 
 const changeScript = payToWitnessPublicKeyHash(ALICE.final.publicKey);
 const script = payToWitnessScriptHash(BOB.final.publicKey);
@@ -62,6 +62,22 @@ describe("selectCoins", () => {
     const result = selectCoins({ coins: coins(20_001n), outputs, feeRate: 1000, changeScript });
     expect(result).toMatchObject({ ok: true, value: { feeSat: 141n, outputs: [outputs[0], outputs[0]] } });
     if (result.ok) expect(result.value.changeIndex).toBe(1);
+  });
+
+  it("reckons the size of many inputs as the transaction has it", () => {
+    for (const count of [1, 252, 253, 300]) {
+      const all = coins(...Array.from({ length: count }, () => 1_000n));
+      const spent = unsignedTransaction(all, [{ amountSat: 1n, script }]);
+      const witness = [new Uint8Array(72), new Uint8Array(33)];
+      const size = virtualSize({ ...spent, inputs: spent.inputs.map((input) => ({ ...input, witness })) });
+      const exact = BigInt(count * 1_000 - size);
+      expect(
+        selectCoins({ coins: all, outputs: [{ amountSat: exact, script }], feeRate: 1000, changeScript }),
+      ).toMatchObject({ ok: true, value: { feeSat: BigInt(size) } });
+      expect(
+        selectCoins({ coins: all, outputs: [{ amountSat: exact + 1n, script }], feeRate: 1000, changeScript }).ok,
+      ).toBe(false);
+    }
   });
 
   it("pays the rate by true size, loses nothing, and doesn't depend on the order of coins", () => {

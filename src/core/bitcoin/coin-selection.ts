@@ -1,9 +1,10 @@
 // Which of the wallet's coins pay for a transaction. Pure and deterministic: the largest first.
 import { err, ok, type Result, type Txid } from "../base/index.ts";
 import { compareInputs, compareOutputs } from "./bip69.ts";
+import { compactSizeLength } from "./bytes-io.ts";
 import { feeForWeight, isDust } from "./fee.ts";
-import { type Transaction, type TransactionOutput, transactionWeight } from "./transaction.ts";
-import { MAX_WITNESS_SIGNATURE_BYTES } from "./witness-signature.ts";
+import { type Transaction, type TransactionOutput, transactionWeight, witnessSize } from "./transaction.ts";
+import { MAX_WITNESS_SIGNATURE_BYTES, SEGWIT_INPUT_WEIGHT } from "./witness-signature.ts";
 
 /** An output of the wallet's, paid to one of its keys as P2WPKH. */
 export type Coin = { readonly txid: Txid; readonly index: number; readonly amountSat: bigint };
@@ -29,6 +30,7 @@ export type InsufficientFunds = {
 const SEQUENCE_REPLACEABLE = 0xffff_fffd;
 const EMPTY = new Uint8Array(0);
 const LARGEST_P2WPKH_WITNESS = [new Uint8Array(MAX_WITNESS_SIGNATURE_BYTES), new Uint8Array(33)];
+const P2WPKH_INPUT_WEIGHT = SEGWIT_INPUT_WEIGHT + witnessSize(LARGEST_P2WPKH_WITNESS);
 
 /** A transaction without witness, in the given order: version 2, lock time 0, replaceable. */
 export function unsignedTransaction(
@@ -49,11 +51,11 @@ export function unsignedTransaction(
   };
 }
 
-/** The fee where every input is P2WPKH, by the largest size that its signatures can make. */
-function feeOf(inputs: readonly Coin[], outputs: readonly TransactionOutput[], feeRate: number): bigint {
-  const unsigned = unsignedTransaction(inputs, outputs);
-  const signed = unsigned.inputs.map((input) => ({ ...input, witness: LARGEST_P2WPKH_WITNESS }));
-  return feeForWeight(transactionWeight({ ...unsigned, inputs: signed }), feeRate);
+/** The fee with so many P2WPKH inputs, by the largest size that their signatures can make. */
+function feeOf(inputs: number, outputs: readonly TransactionOutput[], feeRate: number): bigint {
+  // Without inputs the transaction has a count of one byte and no witness marker.
+  const rest = transactionWeight(unsignedTransaction([], outputs)) + 4 * (compactSizeLength(inputs) - 1) + 2;
+  return feeForWeight(rest + inputs * P2WPKH_INPUT_WEIGHT, feeRate);
 }
 
 function total(of: readonly { readonly amountSat: bigint }[]): bigint {
@@ -70,7 +72,7 @@ function settle<C extends Coin>(
   const inputs = coins.toSorted(compareInputs);
   const left = total(inputs) - total(outputs);
   const empty = { amountSat: 0n, script: changeScript };
-  const feeSat = feeOf(inputs, [...outputs, empty], feeRate);
+  const feeSat = feeOf(inputs.length, [...outputs, empty], feeRate);
   if (isDust(left - feeSat)) return { inputs, outputs: outputs.toSorted(compareOutputs), feeSat: left };
   const change = { ...empty, amountSat: left - feeSat };
   const all = [...outputs, change].sort(compareOutputs);
@@ -91,11 +93,12 @@ export function selectCoins<C extends Coin>(wanted: {
   const coins = wanted.coins.toSorted((a, b) =>
     a.amountSat === b.amountSat ? compareInputs(a, b) : a.amountSat < b.amountSat ? 1 : -1,
   );
+  const outputsSat = total(outputs);
   const chosen: C[] = [];
-  let neededSat = total(outputs) + feeOf(chosen, outputs, feeRate);
+  let neededSat = outputsSat + feeOf(0, outputs, feeRate);
   let availableSat = 0n;
   for (const coin of coins) {
-    const more = total(outputs) + feeOf([...chosen, coin], outputs, feeRate);
+    const more = outputsSat + feeOf(chosen.length + 1, outputs, feeRate);
     // From here on every coin costs more to spend than it brings.
     if (coin.amountSat <= more - neededSat) break;
     chosen.push(coin);

@@ -70,4 +70,3 @@ export {
   transactionWeight,
   virtualSize,
 } from "./transaction.ts";
-export { witnessSignature } from "./witness-signature.ts";

@@ -116,7 +116,7 @@ describe("isStandardCloseScript", () => {
       program(0, 32),
       program(1, 32),
       program(2, 2),
-      program(16, 40),
+      program(16, 32),
     ]) {
       expect(isStandardCloseScript(script)).toBe(true);
     }
@@ -130,7 +130,8 @@ describe("isStandardCloseScript", () => {
       Uint8Array.of(0x6a, 0x01, 0x00),
       program(0, 21),
       program(0, 40),
-      program(1, 41),
+      program(1, 33),
+      program(16, 40),
       program(1, 1),
       witnessProgramScript({ version: 1, program: Uint8Array.of(0x4e, 0x73) }),
       concatBytes(Uint8Array.of(0x21), new Uint8Array(33), Uint8Array.of(0xac)),

@@ -122,6 +122,8 @@ export function scriptHashOf(script: Uint8Array): Uint8Array | undefined {
 
 /** A pay-to-anchor output: anyone may spend it, and some nodes don't relay it with an amount. */
 const PAY_TO_ANCHOR_PROGRAM = Uint8Array.of(0x4e, 0x73);
+/** BIP 141 allows 40 bytes, but a script of more than 34 bytes is refused by some nodes ("bad-txns-vout-script-toolarge"). */
+const MAX_CLOSE_PROGRAM_BYTES = 32;
 
 /**
  * Whether a mutual close may pay to `script`: P2WPKH, P2WSH, P2TR and later witness versions, P2PKH, P2SH. Nodes relay these,
@@ -130,6 +132,8 @@ const PAY_TO_ANCHOR_PROGRAM = Uint8Array.of(0x4e, 0x73);
 export function isStandardCloseScript(script: Uint8Array): boolean {
   const witness = witnessProgramOf(script);
   if (witness === undefined) return publicKeyHashOf(script) !== undefined || scriptHashOf(script) !== undefined;
-  if (witness.version === 0) return witness.program.length === 20 || witness.program.length === 32;
-  return !(witness.version === 1 && equalBytes(witness.program, PAY_TO_ANCHOR_PROGRAM));
+  const { version, program } = witness;
+  if (version === 0) return program.length === 20 || program.length === 32;
+  if (version === 1 && equalBytes(program, PAY_TO_ANCHOR_PROGRAM)) return false;
+  return program.length <= MAX_CLOSE_PROGRAM_BYTES;
 }
