@@ -1,7 +1,26 @@
-export { type BitcoindOptions, bitcoindChain } from "../adapters/chain-bitcoind/index.ts";
-export { embeddedChain } from "../adapters/chain-embedded/index.ts";
+export { type BitcoindChain, type BitcoindOptions, bitcoindChain } from "../adapters/chain-bitcoind/index.ts";
+export { Chain, embeddedChain, serveChain } from "../adapters/chain-embedded/index.ts";
+export { DEFAULT_PORT } from "../adapters/p2p-tcp/index.ts";
+export { systemClock } from "../adapters/system/index.ts";
+export {
+  asPaymentHash,
+  assertNever,
+  equalBytes,
+  type Msat,
+  msat,
+  type Result,
+  type Satoshi,
+  sat,
+  toHex,
+  txidToDisplay,
+} from "../core/base/index.ts";
+export { addressToScript, parseTransaction, type Transaction, transactionId } from "../core/bitcoin/index.ts";
+export { describeError } from "../core/payment-channel/index.ts";
+export { type BitcoinChain, type BitcoinNetwork, ChainError, type Outpoint } from "../ports/bitcoin-chain.ts";
+export { StoreError } from "../ports/store.ts";
+export { type PeerAddress, TransportError } from "../ports/transport.ts";
 export type { ChannelSummary } from "./channel-summary.ts";
 export type { OpenChannelRequest } from "./channels.ts";
-export type { NodeEvent } from "./events.ts";
+export type { Listener, NodeEvent } from "./events.ts";
 export { NodeHalted, type NodeOptions, type RequestError, SluiceNode, startNode } from "./node.ts";
 export { DataDirectoryUnusable, type OpenNodeOptions, openNode } from "./open-node.ts";

@@ -46,6 +46,8 @@ export type NodeOptions = {
   readonly policy?: Partial<ChannelPolicy>;
   /** Satoshi per 1000 virtual bytes, where the chain has no estimate. */
   readonly fallbackFeeRate?: number;
+  /** Called for each event from the start on, what is caught up with included; `subscribe` comes too late for those. */
+  readonly listener?: Listener;
 };
 
 export type RequestError =
@@ -93,6 +95,7 @@ export class SluiceNode {
     this.policy = { ...DEFAULT_POLICY, ...options.policy };
     this.nodeId = this.signer.publicKey(this.keys.nodeKey()) as NodeId;
     const { events, signer } = this;
+    if (options.listener !== undefined) events.subscribe(options.listener);
     this.journal = new Journal({
       store,
       clock,

@@ -5,6 +5,7 @@ import { keyPaths, seedSigner } from "../core/crypto/index.ts";
 import type { ChannelPolicy } from "../core/payment-channel/index.ts";
 import type { BitcoinChain } from "../ports/bitcoin-chain.ts";
 import { describeDataDirectoryError, openSeed } from "./data-directory.ts";
+import type { Listener } from "./events.ts";
 import { type SluiceNode, startNode } from "./node.ts";
 
 export type OpenNodeOptions = {
@@ -14,6 +15,8 @@ export type OpenNodeOptions = {
   readonly policy?: Partial<ChannelPolicy>;
   /** Satoshi per 1000 virtual bytes, where the chain has no estimate. */
   readonly fallbackFeeRate?: number;
+  /** Called for each event from the start on. */
+  readonly listener?: Listener;
 };
 
 /** The data directory can't be used; the message says why and what to do. */
@@ -40,7 +43,7 @@ export async function openNode(options: OpenNodeOptions): Promise<SluiceNode> {
     const signer = seedSigner(seed.value, coin);
     const nodeKey = keyPaths(coin).nodeKey();
     const transport = tcpTransport({ signer, nodeKey, random, clock });
-    const { policy, fallbackFeeRate } = options;
+    const { policy, fallbackFeeRate, listener } = options;
     return await startNode({
       store,
       chain,
@@ -50,6 +53,7 @@ export async function openNode(options: OpenNodeOptions): Promise<SluiceNode> {
       seed: seed.value,
       ...(policy === undefined ? {} : { policy }),
       ...(fallbackFeeRate === undefined ? {} : { fallbackFeeRate }),
+      ...(listener === undefined ? {} : { listener }),
     });
   } catch (cause) {
     await store.close();
