@@ -1,4 +1,11 @@
-import { writeFileSync } from "node:fs";
+// The rooms and who may import whom, as biome's configuration. Usage:
+//
+//   node lint/rooms.gen.mjs            writes biome.json
+//   node lint/rooms.gen.mjs --check    fails where biome.json is not what it would write
+//   node lint/rooms.gen.mjs --print    prints the configuration
+//
+// docs/architecture.md says why the rooms are these. scripts/check-rooms.mjs covers what biome does not see.
+import { readFileSync, writeFileSync } from "node:fs";
 
 const all = ["base", "crypto", "wire", "bitcoin", "vm", "payment-channel", "contract-channel", "routing", "payment"];
 const outer = ["ports", "adapters", "node", "api", "cli", "testing"];
@@ -83,6 +90,7 @@ const ad = [
   "ledger-embedded",
   "ledger-http",
   "p2p-tcp",
+  "system",
 ];
 for (const a of ad)
   overrides.push(
@@ -133,4 +141,13 @@ const cfg = {
   },
   overrides,
 };
-writeFileSync("biome.json", JSON.stringify(cfg, null, 2));
+const text = JSON.stringify(cfg);
+const place = new URL("../biome.json", import.meta.url);
+if (process.argv.includes("--print")) console.log(text);
+else if (!process.argv.includes("--check")) {
+  writeFileSync(place, JSON.stringify(cfg, null, 2));
+  console.log("biome.json written; format it with: npx biome check --write biome.json");
+} else if (JSON.stringify(JSON.parse(readFileSync(place, "utf8"))) !== text) {
+  console.error("biome.json is not what lint/rooms.gen.mjs makes: run `npm run rooms`");
+  process.exitCode = 1;
+}
