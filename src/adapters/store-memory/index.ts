@@ -1,0 +1,1 @@
+export { type CommitFault, type MemoryStore, memoryStore } from "./memory-store.ts";

@@ -1,0 +1,70 @@
+import type { InvoiceRow, PaymentRow } from "../../core/payment/index.ts";
+import type { ChannelRows, HtlcRow } from "../../core/payment-channel/index.ts";
+import type { ChainBlockRow, CoinRow, OutboxRow, PeerRow, StreamRow } from "../../ports/store.ts";
+
+type One<K extends keyof ChannelRows> = NonNullable<ChannelRows[K]>;
+type Each<
+  K extends "terms" | "fees" | "commitments" | "revocationHashes" | "revocationSlots" | "clearings" | "closeOffers",
+> = Map<string, ChannelRows[K][number]>;
+
+/** All rows of one channel. Maps stand for tables, and their keys for primary keys; rows of which there is one have key 0. */
+export type ChannelTables = {
+  readonly channel: Map<0, One<"channel">>;
+  readonly id: Map<0, One<"id">>;
+  readonly stage: Map<0, One<"stage">>;
+  readonly funding: Map<0, One<"funding">>;
+  readonly totals: Map<0, One<"totals">>;
+  readonly htlcs: Map<bigint, HtlcRow>;
+  readonly terms: Each<"terms">;
+  readonly fees: Each<"fees">;
+  readonly commitments: Each<"commitments">;
+  readonly revocationHashes: Each<"revocationHashes">;
+  readonly revocationSlots: Each<"revocationSlots">;
+  readonly clearings: Each<"clearings">;
+  readonly closeOffers: Each<"closeOffers">;
+};
+
+export type Tables = {
+  readonly counters: Map<"sequence" | "nextChannelIndex" | "nextReceive" | "nextChange", number>;
+  readonly peers: Map<number, PeerRow>;
+  readonly streams: Map<number, StreamRow>;
+  /** By peer, then by number. */
+  readonly outbox: Map<number, Map<number, OutboxRow>>;
+  readonly channels: Map<number, ChannelTables>;
+  readonly invoices: Map<string, InvoiceRow>;
+  readonly payments: Map<string, PaymentRow>;
+  readonly coins: Map<string, CoinRow>;
+  readonly blocks: Map<number, ChainBlockRow>;
+};
+
+export function emptyChannelTables(): ChannelTables {
+  return {
+    channel: new Map(),
+    id: new Map(),
+    stage: new Map(),
+    funding: new Map(),
+    totals: new Map(),
+    htlcs: new Map(),
+    terms: new Map(),
+    fees: new Map(),
+    commitments: new Map(),
+    revocationHashes: new Map(),
+    revocationSlots: new Map(),
+    clearings: new Map(),
+    closeOffers: new Map(),
+  };
+}
+
+export function emptyTables(): Tables {
+  return {
+    counters: new Map(),
+    peers: new Map(),
+    streams: new Map(),
+    outbox: new Map(),
+    channels: new Map(),
+    invoices: new Map(),
+    payments: new Map(),
+    coins: new Map(),
+    blocks: new Map(),
+  };
+}

@@ -1,0 +1,150 @@
+import { assertNever, invariant, toHex } from "../../core/base/index.ts";
+import type { ChannelChange } from "../../core/payment-channel/index.ts";
+import type { CoinRow, StoreChange } from "../../ports/store.ts";
+import { type ChannelTables, emptyChannelTables, type Tables } from "./tables.ts";
+import type { Transaction } from "./transaction.ts";
+
+/** Makes all changes within the transaction; throws InvariantBroken where they contradict the rows. */
+export function writeChanges(tables: Tables, tx: Transaction, changes: readonly StoreChange[]): void {
+  for (const change of changes) writeChange(tables, tx, change);
+  for (const change of changes) {
+    if (change.type !== "channel" || change.change.type !== "created") continue;
+    const { stage, totals } = channelTables(tables, change.channel);
+    invariant(stage.has(0) && totals.has(0), `channel ${change.channel} is created together with its stage and totals`);
+  }
+}
+
+function writeChange(tables: Tables, tx: Transaction, change: StoreChange): void {
+  switch (change.type) {
+    case "channel":
+      if (change.change.type === "created") tx.insert(tables.channels, change.channel, emptyChannelTables());
+      writeChannel(channelTables(tables, change.channel), tx, change.channel, change.change);
+      return;
+    case "channel_index":
+      tx.set(tables.counters, "nextChannelIndex", change.next);
+      return;
+    case "peer":
+      tx.set(tables.peers, change.row.index, change.row);
+      return;
+    case "stream":
+      tx.set(tables.streams, change.row.peer, change.row);
+      return;
+    case "outbox": {
+      const { peer, number } = change.row;
+      if (!tables.outbox.has(peer)) tx.insert(tables.outbox, peer, new Map());
+      tx.insert(tables.outbox.get(peer) ?? new Map(), number, change.row);
+      return;
+    }
+    case "outbox_pruned": {
+      const packets = tables.outbox.get(change.peer) ?? new Map();
+      for (const number of [...packets.keys()]) if (number <= change.upTo) tx.remove(packets, number);
+      return;
+    }
+    case "invoice":
+      tx.set(tables.invoices, toHex(change.row.paymentHash), change.row);
+      return;
+    case "payment":
+      tx.set(tables.payments, change.row.id, change.row);
+      return;
+    case "coin":
+      tx.set(tables.coins, coinKey(change.row), change.row);
+      return;
+    case "coin_removed":
+      tx.remove(tables.coins, coinKey(change));
+      return;
+    case "wallet_keys":
+      tx.set(tables.counters, "nextReceive", change.row.nextReceive);
+      tx.set(tables.counters, "nextChange", change.row.nextChange);
+      return;
+    case "block":
+      tx.insert(tables.blocks, change.row.height, change.row);
+      return;
+    case "blocks_removed":
+      for (const height of [...tables.blocks.keys()]) if (height >= change.height) tx.remove(tables.blocks, height);
+      return;
+    case "blocks_pruned":
+      for (const height of [...tables.blocks.keys()]) if (height < change.below) tx.remove(tables.blocks, height);
+      return;
+    default:
+      assertNever(change);
+  }
+}
+
+export function coinKey({ txid, outputIndex }: Pick<CoinRow, "txid" | "outputIndex">): string {
+  return `${toHex(txid)}:${outputIndex.toString().padStart(10, "0")}`;
+}
+
+function channelTables(tables: Tables, channel: number): ChannelTables {
+  const found = tables.channels.get(channel);
+  invariant(found !== undefined, `channel ${channel} is created before it changes`);
+  return found;
+}
+
+function writeChannel(tables: ChannelTables, tx: Transaction, channel: number, change: ChannelChange): void {
+  switch (change.type) {
+    case "created":
+      invariant(change.row.index === channel, "a channel is created under its own index");
+      tx.insert(tables.channel, 0, change.row);
+      tx.insert(tables.id, 0, change.id);
+      return;
+    case "named":
+      tx.set(tables.id, 0, change.id);
+      return;
+    case "terms":
+      tx.set(tables.terms, change.row.side, change.row);
+      return;
+    case "stage":
+      tx.set(tables.stage, 0, change.row);
+      return;
+    case "funding":
+      tx.set(tables.funding, 0, change.row);
+      return;
+    case "totals":
+      tx.set(tables.totals, 0, change.row);
+      return;
+    case "htlc_added":
+      invariant(change.row.removal === undefined, `HTLC ${change.row.id} is added before it is removed`);
+      tx.insert(tables.htlcs, change.row.id, change.row);
+      return;
+    case "htlc_removed": {
+      const { id, removal, removeNumber } = change;
+      const htlc = tables.htlcs.get(id);
+      invariant(
+        htlc?.removal === undefined && htlc !== undefined,
+        `HTLC ${id} of channel ${channel} is there and removed once`,
+      );
+      tx.set(tables.htlcs, id, { ...htlc, removal, removeNumber });
+      return;
+    }
+    case "fee":
+      tx.insert(tables.fees, `${change.row.owner} ${change.row.number}`, change.row);
+      return;
+    case "commitment":
+      tx.insert(tables.commitments, `${change.row.holder} ${change.row.number}`, change.row);
+      if (change.row.holder === "remote") useRevocationHashes(tables, tx, change.row.number);
+      return;
+    case "revoked":
+      tx.set(tables.revocationSlots, `${change.slot.slot}`, change.slot);
+      return;
+    case "revocation_hash":
+      tx.set(tables.revocationHashes, `${change.row.number}`, change.row);
+      return;
+    case "clearing":
+      tx.set(tables.clearings, change.row.side, change.row);
+      return;
+    case "close_offer":
+      tx.insert(tables.closeOffers, `${change.row.ordinal}`, change.row);
+      return;
+    case "own_revocation_hash":
+    case "acknowledged":
+      return;
+    default:
+      assertNever(change);
+  }
+}
+
+/** Only hashes of commitments that are not signed yet are kept. */
+function useRevocationHashes(tables: ChannelTables, tx: Transaction, upTo: number): void {
+  for (const [key, { number }] of [...tables.revocationHashes])
+    if (number <= upTo) tx.remove(tables.revocationHashes, key);
+}

@@ -1,0 +1,254 @@
+import { asChannelId, asNodeId, asPaymentHash, asTxid, msat, sat } from "../../core/base/index.ts";
+import type {
+  ChannelRow,
+  ChannelRows,
+  ClearingRow,
+  CloseOfferRow,
+  CommitmentRow,
+  FeeRow,
+  FundingRow,
+  HtlcRow,
+  Removal,
+  Stage,
+  StageRow,
+  TermsRow,
+  TotalsRow,
+} from "../../core/payment-channel/index.ts";
+import {
+  readBigInt,
+  readBoolean,
+  readBytes,
+  readNumber,
+  readOptional,
+  readSide,
+  readText,
+  readUint64,
+  readWord,
+} from "./columns.ts";
+import type { SqlEngine, SqlRow, SqlStatement } from "./engine.ts";
+
+const STAGES: Readonly<Record<Stage, true>> = {
+  awaiting_open_channel: true,
+  awaiting_open_anchor: true,
+  awaiting_open_commit_sig: true,
+  awaiting_depth: true,
+  open: true,
+  close_agreed: true,
+  closed: true,
+  abandoned: true,
+  failed: true,
+};
+
+/** Prepares what reads the live rows of every channel that is not over. */
+export function channelReader(engine: SqlEngine): () => ChannelRows[] {
+  // CROSS JOIN keeps the engine from beginning with all channels that ever were.
+  const channels = engine.prepare(
+    `SELECT channel.*, stage.*, totals.* FROM stage INDEXED BY stage_live
+     CROSS JOIN channel USING (channel) CROSS JOIN totals USING (channel)
+     WHERE stage NOT IN ('closed', 'abandoned') ORDER BY channel`,
+  );
+  const funding = engine.prepare("SELECT * FROM funding WHERE channel = ?");
+  const ofChannel = (table: string) => engine.prepare(`SELECT * FROM ${table} WHERE channel = ? ORDER BY 1, 2`);
+  const [terms, hashes, slots] = [ofChannel("terms"), ofChannel("revocation_hash"), ofChannel("revocation_slot")];
+  const [clearings, offers] = [ofChannel("clearing"), ofChannel("close_offer")];
+  const liveHtlcs = htlcReader(engine);
+  const liveCommitments = commitmentReader(engine);
+  const liveFees = feeReader(engine);
+
+  return () =>
+    channels.all().map((row) => {
+      const channel = toChannel(row);
+      const totals = toTotals(row);
+      const { index } = channel;
+      const found = funding.get(index);
+      return {
+        channel,
+        id: asChannelId(readBytes(row, "id")),
+        terms: terms.all(index).map(toTerms),
+        stage: toStage(row),
+        funding: found && toFunding(found),
+        totals,
+        htlcs: liveHtlcs(index, totals),
+        fees: liveFees(index, totals),
+        commitments: liveCommitments(index, totals),
+        revocationHashes: hashes
+          .all(index)
+          .map((r) => ({ number: readNumber(r, "number"), hash: readBytes(r, "hash") })),
+        revocationSlots: slots.all(index).map(toSlot),
+        clearings: clearings.all(index).map(toClearing),
+        closeOffers: offers.all(index).map(toCloseOffer),
+      };
+    });
+}
+
+/** HTLCs that are not removed, or whose removal is not settled yet. */
+function htlcReader(engine: SqlEngine): (channel: number, totals: TotalsRow) => HtlcRow[] {
+  const live = engine.prepare(
+    `SELECT * FROM htlc WHERE channel = ? AND offerer = ? AND (remove_number IS NULL OR remove_number > ?)`,
+  );
+  return (channel, { settledUpTo }) =>
+    [...live.all(channel, 0, settledUpTo.remote), ...live.all(channel, 1, settledUpTo.local)]
+      .map(toHtlc)
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** Ours that is newest (each verified one revokes the one before), and the peer's that it has not revoked. */
+function commitmentReader(engine: SqlEngine): (channel: number, totals: TotalsRow) => CommitmentRow[] {
+  const own = engine.prepare("SELECT * FROM commitment WHERE channel = ? AND holder = 0 ORDER BY number DESC LIMIT 1");
+  const remote = engine.prepare(
+    "SELECT * FROM commitment WHERE channel = ? AND holder = 1 AND number >= ? ORDER BY number",
+  );
+  return (channel, { remoteUnrevoked }) =>
+    [...own.all(channel), ...remote.all(channel, remoteUnrevoked)].map(toCommitment);
+}
+
+/** For each side the newest that every commitment covers, and those after it. */
+function feeReader(engine: SqlEngine): (channel: number, totals: TotalsRow) => FeeRow[] {
+  const live = engine.prepare(
+    `SELECT * FROM fee WHERE channel = ? AND owner = ? AND number >= coalesce((SELECT max(number) FROM fee AS covered
+       WHERE covered.channel = fee.channel AND covered.owner = fee.owner AND covered.number <= ?), 0) ORDER BY number`,
+  );
+  return (channel, { settledUpTo }) =>
+    [...live.all(channel, 0, settledUpTo.local), ...live.all(channel, 1, settledUpTo.remote)].map((row) => ({
+      owner: readSide(row, "owner"),
+      number: readNumber(row, "number"),
+      feeRate: readNumber(row, "fee_rate"),
+    }));
+}
+
+/** Prepares what reads the HTLCs of a channel, live and past, page by page in order of id. */
+export function htlcPageReader(
+  engine: SqlEngine,
+): (channel: number, page: { readonly after: bigint | undefined; readonly limit: number }) => HtlcRow[] {
+  // Ids from 2^63 on are negative in the file, hence two ranges, the second after the first.
+  const inRange = (sign: string): SqlStatement =>
+    engine.prepare(`SELECT * FROM htlc WHERE channel = ? AND id ${sign} 0 AND id >= ? ORDER BY id LIMIT ?`);
+  const [low, high] = [inRange(">="), inRange("<")];
+  const limitOfLow = 2n ** 63n;
+  return (channel, { after, limit }) => {
+    const from = after === undefined ? 0n : after + 1n;
+    const first = from < limitOfLow ? low.all(channel, from, limit) : [];
+    const start = from < limitOfLow ? limitOfLow : from;
+    const rest = first.length < limit && start < 2n * limitOfLow;
+    const second = rest ? high.all(channel, BigInt.asIntN(64, start), limit - first.length) : [];
+    return [...first, ...second].map(toHtlc);
+  };
+}
+
+function toChannel(row: SqlRow): ChannelRow {
+  const planned = readOptional(row, "planned_amount_sat", readBigInt);
+  return {
+    index: readNumber(row, "channel"),
+    temporaryId: asChannelId(readBytes(row, "temporary_id")),
+    peer: asNodeId(readBytes(row, "peer")),
+    initiator: readSide(row, "initiator"),
+    plannedAmountSat: planned === undefined ? undefined : sat(planned),
+    pushMsat: msat(readBigInt(row, "push_msat")),
+    createdAt: readNumber(row, "created_at"),
+  };
+}
+
+function toTerms(row: SqlRow): TermsRow {
+  const reserve = readOptional(row, "channel_reserve_sat", readBigInt);
+  return {
+    side: readSide(row, "side"),
+    delay: readNumber(row, "delay"),
+    minDepth: readNumber(row, "min_depth"),
+    commitKey: readBytes(row, "commit_key"),
+    finalKey: readBytes(row, "final_key"),
+    initialFeeRate: readNumber(row, "initial_fee_rate"),
+    channelReserveSat: reserve === undefined ? undefined : sat(reserve),
+    closeScript: readOptional(row, "close_script", readBytes),
+    revocationHashes: readNumber(row, "revocation_hashes"),
+  };
+}
+
+function toStage(row: SqlRow): StageRow {
+  return {
+    stage: readWord(row, "stage", STAGES),
+    openCompleteSent: readBoolean(row, "open_complete_sent"),
+    openCompleteReceived: readBoolean(row, "open_complete_received"),
+    failure: readOptional(row, "failure", readText),
+  };
+}
+
+function toFunding(row: SqlRow): FundingRow {
+  return {
+    txid: asTxid(readBytes(row, "txid")),
+    outputIndex: readNumber(row, "output_index"),
+    amountSat: sat(readBigInt(row, "amount_sat")),
+    transaction: readOptional(row, "raw_transaction", readBytes),
+    confirmedHeight: readOptional(row, "confirmed_height", readNumber),
+    spentHeight: readOptional(row, "spent_height", readNumber),
+  };
+}
+
+function toTotals(row: SqlRow): TotalsRow {
+  return {
+    localMsat: readBigInt(row, "local_msat"),
+    remoteMsat: readBigInt(row, "remote_msat"),
+    localLastId: readOptional(row, "local_last_id", readUint64) ?? -1n,
+    remoteLastId: readOptional(row, "remote_last_id", readUint64) ?? -1n,
+    localUnrevoked: readNumber(row, "local_unrevoked"),
+    remoteUnrevoked: readNumber(row, "remote_unrevoked"),
+    settledUpTo: { local: readNumber(row, "settled_local"), remote: readNumber(row, "settled_remote") },
+  };
+}
+
+function toRemoval(row: SqlRow): Removal {
+  const preimage = readOptional(row, "preimage", readBytes);
+  if (preimage !== undefined) return { type: "fulfilled", preimage };
+  return { type: "failed", reason: readBytes(row, "fail_reason") };
+}
+
+function toHtlc(row: SqlRow): HtlcRow {
+  const removeNumber = readOptional(row, "remove_number", readNumber);
+  return {
+    id: readUint64(row, "id"),
+    offerer: readSide(row, "offerer"),
+    amountMsat: msat(readBigInt(row, "amount_msat")),
+    paymentHash: asPaymentHash(readBytes(row, "payment_hash")),
+    expiry: readNumber(row, "expiry"),
+    route: readBytes(row, "route"),
+    addNumber: readNumber(row, "add_number"),
+    removal: removeNumber === undefined ? undefined : toRemoval(row),
+    removeNumber: removeNumber ?? 0,
+  };
+}
+
+function toCommitment(row: SqlRow): CommitmentRow {
+  return {
+    holder: readSide(row, "holder"),
+    number: readNumber(row, "number"),
+    coverage: { local: readNumber(row, "covers_local"), remote: readNumber(row, "covers_remote") },
+    feeRate: readNumber(row, "fee_rate"),
+    revocationHash: readBytes(row, "revocation_hash"),
+    signature: readOptional(row, "signature", readBytes),
+  };
+}
+
+function toSlot(row: SqlRow): ChannelRows["revocationSlots"][number] {
+  return {
+    slot: readNumber(row, "slot"),
+    index: readUint64(row, "chain_index"),
+    preimage: readBytes(row, "preimage"),
+  };
+}
+
+function toClearing(row: SqlRow): ClearingRow {
+  return {
+    side: readSide(row, "side"),
+    number: readNumber(row, "number"),
+    acknowledge: readNumber(row, "acknowledge"),
+    script: readBytes(row, "script"),
+  };
+}
+
+function toCloseOffer(row: SqlRow): CloseOfferRow {
+  return {
+    side: readSide(row, "side"),
+    ordinal: readNumber(row, "ordinal"),
+    feeSat: sat(readBigInt(row, "fee_sat")),
+    signature: readBytes(row, "signature"),
+  };
+}

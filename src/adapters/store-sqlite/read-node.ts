@@ -1,0 +1,145 @@
+import { asNodeId, asPaymentHash, asTxid, msat, sat } from "../../core/base/index.ts";
+import type { InvoiceRow, PaymentRow } from "../../core/payment/index.ts";
+import type { CoinRow, OutboxRow, PeerRow, StoredNode, StreamRow } from "../../ports/store.ts";
+import {
+  readBigInt,
+  readBoolean,
+  readBytes,
+  readNumber,
+  readOptional,
+  readText,
+  readUint64,
+  readWord,
+} from "./columns.ts";
+import type { SqlEngine, SqlRow } from "./engine.ts";
+import { outboxPlace } from "./outbox-position.ts";
+import { channelReader } from "./read-channel.ts";
+
+const INVOICE_STATES: Readonly<Record<InvoiceRow["state"], true>> = { open: true, settled: true, canceled: true };
+const KEY_KINDS: Readonly<Record<CoinRow["keyKind"], true>> = { receive: true, change: true, final: true };
+const PAYMENT_STATES: Readonly<Record<PaymentRow["state"], true>> = { pending: true, succeeded: true, failed: true };
+
+/** Prepares what reads all that a starting node needs. */
+export function nodeReader(engine: SqlEngine): () => StoredNode {
+  const counters = engine.prepare("SELECT name, value FROM counter");
+  const peers = engine.prepare("SELECT * FROM peer ORDER BY peer");
+  const streams = engine.prepare("SELECT * FROM stream ORDER BY peer");
+  const outbox = engine.prepare("SELECT * FROM outbox ORDER BY position");
+  const invoices = engine.prepare("SELECT * FROM invoice INDEXED BY invoice_open WHERE state = 'open' ORDER BY key");
+  const payments = engine.prepare(
+    "SELECT * FROM payment INDEXED BY payment_pending WHERE state = 'pending' ORDER BY key",
+  );
+  const coins = engine.prepare(
+    `SELECT * FROM coin WHERE spent_height IS NULL OR spent_height IN (SELECT height FROM block)
+     ORDER BY txid, output_index`,
+  );
+  const blocks = engine.prepare("SELECT * FROM block ORDER BY height");
+  const readChannels = channelReader(engine);
+
+  return () => {
+    const counter = new Map(counters.all().map((row) => [readText(row, "name"), readNumber(row, "value")]));
+    const count = (name: string) => counter.get(name) ?? 0;
+    return {
+      sequence: count("sequence"),
+      nextChannelIndex: count("next_channel_index"),
+      peers: peers.all().map(toPeer),
+      streams: streams.all().map(toStream),
+      outbox: outbox.all().map(toOutbox),
+      channels: readChannels(),
+      openInvoices: invoices.all().map(toInvoice),
+      pendingPayments: payments.all().map(toPayment),
+      coins: coins.all().map(toCoin),
+      walletKeys: { nextReceive: count("next_receive"), nextChange: count("next_change") },
+      blocks: blocks.all().map((row) => ({ height: readNumber(row, "height"), hash: readBytes(row, "hash") })),
+    };
+  };
+}
+
+export function invoiceReader(engine: SqlEngine): (paymentHash: Uint8Array) => InvoiceRow | undefined {
+  const find = engine.prepare("SELECT * FROM invoice WHERE payment_hash = ?");
+  return (paymentHash) => {
+    const row = find.get(paymentHash);
+    return row && toInvoice(row);
+  };
+}
+
+export function paymentReader(engine: SqlEngine): (id: string) => PaymentRow | undefined {
+  const find = engine.prepare("SELECT * FROM payment WHERE id = ?");
+  return (id) => {
+    const row = find.get(id);
+    return row && toPayment(row);
+  };
+}
+
+function toPeer(row: SqlRow): PeerRow {
+  const host = readOptional(row, "host", readText);
+  return {
+    index: readNumber(row, "peer"),
+    nodeId: asNodeId(readBytes(row, "node_id")),
+    address: host === undefined ? undefined : { host, port: readNumber(row, "port") },
+  };
+}
+
+function toStream(row: SqlRow): StreamRow {
+  return {
+    peer: readNumber(row, "peer"),
+    received: readNumber(row, "received"),
+    receivedDigest: readBytes(row, "received_digest"),
+    sent: readNumber(row, "sent"),
+    acknowledged: readNumber(row, "acknowledged"),
+    packetAcknowledge: readNumber(row, "packet_acknowledge"),
+    acknowledgedDigest: readBytes(row, "acknowledged_digest"),
+  };
+}
+
+function toOutbox(row: SqlRow): OutboxRow {
+  return {
+    ...outboxPlace(readBigInt(row, "position")),
+    acknowledge: readNumber(row, "acknowledge"),
+    packet: readBytes(row, "packet"),
+  };
+}
+
+function toInvoice(row: SqlRow): InvoiceRow {
+  const amount = readOptional(row, "amount_msat", readBigInt);
+  const received = readOptional(row, "received_msat", readBigInt);
+  return {
+    paymentHash: asPaymentHash(readBytes(row, "payment_hash")),
+    preimage: readBytes(row, "preimage"),
+    amountMsat: amount === undefined ? undefined : msat(amount),
+    description: readText(row, "description"),
+    createdAt: readNumber(row, "created_at"),
+    state: readWord(row, "state", INVOICE_STATES),
+    receivedMsat: received === undefined ? undefined : msat(received),
+    endedAt: readOptional(row, "ended_at", readNumber),
+  };
+}
+
+function toPayment(row: SqlRow): PaymentRow {
+  return {
+    id: readText(row, "id"),
+    paymentHash: asPaymentHash(readBytes(row, "payment_hash")),
+    amountMsat: msat(readBigInt(row, "amount_msat")),
+    channel: readNumber(row, "channel"),
+    htlcId: readUint64(row, "htlc_id"),
+    state: readWord(row, "state", PAYMENT_STATES),
+    preimage: readOptional(row, "preimage", readBytes),
+    failure: readOptional(row, "failure", readText),
+    createdAt: readNumber(row, "created_at"),
+    endedAt: readOptional(row, "ended_at", readNumber),
+  };
+}
+
+function toCoin(row: SqlRow): CoinRow {
+  return {
+    txid: asTxid(readBytes(row, "txid")),
+    outputIndex: readNumber(row, "output_index"),
+    amountSat: sat(readBigInt(row, "amount_sat")),
+    keyKind: readWord(row, "key_kind", KEY_KINDS),
+    keyIndex: readNumber(row, "key_index"),
+    coinbase: readBoolean(row, "coinbase"),
+    height: readOptional(row, "height", readNumber),
+    reservedFor: readOptional(row, "reserved_for", readNumber),
+    spentHeight: readOptional(row, "spent_height", readNumber),
+  };
+}

@@ -1,0 +1,187 @@
+import { assertNever, invariant } from "../../core/base/index.ts";
+import type { ChannelChange, CommitmentRow, HtlcRow, TotalsRow } from "../../core/payment-channel/index.ts";
+import { booleanToSql, sideToSql, uint64ToSql } from "./columns.ts";
+import type { SqlEngine } from "./engine.ts";
+import { insert, upsert } from "./statements.ts";
+
+type OfType<T extends ChannelChange["type"]> = Extract<ChannelChange, { type: T }>;
+type WrittenOnce = "created" | "named" | "terms" | "stage" | "funding" | "clearing" | "close_offer";
+
+/** Prepares what writes one change of a channel. */
+export function channelWriter(engine: SqlEngine): (channel: number, change: ChannelChange) => void {
+  const writeHtlc = htlcWriter(engine);
+  const writeCommitment = commitmentWriter(engine);
+  const writeTotals = totalsWriter(engine);
+  const writeLife = lifeWriter(engine);
+  const addFee = insert(engine, "fee", "channel owner number fee_rate");
+  const setSlot = upsert(engine, "revocation_slot", "channel slot", "chain_index preimage");
+  const setHash = upsert(engine, "revocation_hash", "channel number", "hash");
+
+  return (channel, change) => {
+    switch (change.type) {
+      case "htlc_added":
+      case "htlc_removed":
+        writeHtlc(channel, change);
+        return;
+      case "commitment":
+        writeCommitment(channel, change.row);
+        return;
+      case "totals":
+        writeTotals(channel, change.row);
+        return;
+      case "fee":
+        addFee.run(channel, sideToSql(change.row.owner), change.row.number, change.row.feeRate);
+        return;
+      case "revoked":
+        setSlot.run(channel, change.slot.slot, uint64ToSql(change.slot.index), change.slot.preimage);
+        return;
+      case "revocation_hash":
+        setHash.run(channel, change.row.number, change.row.hash);
+        return;
+      case "own_revocation_hash":
+      case "acknowledged":
+        return;
+      default:
+        writeLife(channel, change);
+    }
+  };
+}
+
+/** One insert and one update in the life of an HTLC. */
+function htlcWriter(engine: SqlEngine) {
+  const add = insert(engine, "htlc", "channel id offerer amount_msat expiry add_number payment_hash route");
+  const remove = engine.prepare(
+    `UPDATE htlc SET remove_number = ?, preimage = ?, fail_reason = ?
+     WHERE channel = ? AND id = ? AND remove_number IS NULL`,
+  );
+  const addRow = (channel: number, row: HtlcRow): void => {
+    invariant(row.removal === undefined, `HTLC ${row.id} is added before it is removed`);
+    const { id, offerer, amountMsat, expiry, addNumber, paymentHash, route } = row;
+    add.run(channel, uint64ToSql(id), sideToSql(offerer), amountMsat, expiry, addNumber, paymentHash, route);
+  };
+  return (channel: number, change: OfType<"htlc_added" | "htlc_removed">): void => {
+    if (change.type === "htlc_added") {
+      addRow(channel, change.row);
+      return;
+    }
+    const { id, removal, removeNumber } = change;
+    const preimage = removal.type === "fulfilled" ? removal.preimage : null;
+    const reason = removal.type === "failed" ? removal.reason : null;
+    const { changes } = remove.run(removeNumber, preimage, reason, channel, uint64ToSql(id));
+    invariant(changes === 1, `HTLC ${id} of channel ${channel} is there and removed once`);
+  };
+}
+
+/** Never overwritten: the old ones are what a revoked commitment is recognised and punished by. */
+function commitmentWriter(engine: SqlEngine) {
+  const add = insert(
+    engine,
+    "commitment",
+    "channel holder number covers_local covers_remote fee_rate revocation_hash signature",
+  );
+  const useHashes = engine.prepare("DELETE FROM revocation_hash WHERE channel = ? AND number <= ?");
+  return (channel: number, row: CommitmentRow): void => {
+    const { holder, number, coverage, feeRate, revocationHash, signature } = row;
+    const { local, remote } = coverage;
+    add.run(channel, sideToSql(holder), number, local, remote, feeRate, revocationHash, signature ?? null);
+    if (holder === "remote") useHashes.run(channel, number);
+  };
+}
+
+function totalsWriter(engine: SqlEngine) {
+  const set = upsert(
+    engine,
+    "totals",
+    "channel",
+    "local_msat remote_msat local_last_id remote_last_id local_unrevoked remote_unrevoked settled_local settled_remote",
+  );
+  // No id yet is NULL: as 64 bits, -1 is the greatest id.
+  const lastId = (id: bigint) => (id < 0n ? null : uint64ToSql(id));
+  return (channel: number, row: TotalsRow): void => {
+    const { localMsat, remoteMsat, localUnrevoked, remoteUnrevoked, settledUpTo } = row;
+    const [localLast, remoteLast] = [lastId(row.localLastId), lastId(row.remoteLastId)];
+    const { local, remote } = settledUpTo;
+    set.run(channel, localMsat, remoteMsat, localLast, remoteLast, localUnrevoked, remoteUnrevoked, local, remote);
+  };
+}
+
+/** What happens a few times in the life of a channel. */
+function lifeWriter(engine: SqlEngine) {
+  const create = insert(
+    engine,
+    "channel",
+    "channel id temporary_id peer initiator planned_amount_sat push_msat created_at",
+  );
+  const name = engine.prepare("UPDATE channel SET id = ? WHERE channel = ?");
+  const setTerms = upsert(
+    engine,
+    "terms",
+    "channel side",
+    "delay min_depth commit_key final_key initial_fee_rate channel_reserve_sat close_script revocation_hashes",
+  );
+  const setStage = upsert(engine, "stage", "channel", "stage open_complete_sent open_complete_received failure");
+  const setFunding = upsert(
+    engine,
+    "funding",
+    "channel",
+    "txid output_index amount_sat raw_transaction confirmed_height spent_height",
+  );
+  const setClearing = upsert(engine, "clearing", "channel side", "number acknowledge script");
+  const addOffer = insert(engine, "close_offer", "channel ordinal side fee_sat signature");
+
+  return (channel: number, change: OfType<WrittenOnce>): void => {
+    switch (change.type) {
+      case "created": {
+        const { index, temporaryId, peer, initiator, plannedAmountSat, pushMsat, createdAt } = change.row;
+        invariant(index === channel, "a channel is created under its own index");
+        const side = sideToSql(initiator);
+        create.run(channel, change.id, temporaryId, peer, side, plannedAmountSat ?? null, pushMsat, createdAt);
+        return;
+      }
+      case "named":
+        invariant(name.run(change.id, channel).changes === 1, `channel ${channel} is created before it is named`);
+        return;
+      case "terms": {
+        const { side, delay, minDepth, commitKey, finalKey, initialFeeRate, revocationHashes } = change.row;
+        const [reserve, script] = [change.row.channelReserveSat ?? null, change.row.closeScript ?? null];
+        const keys = [commitKey, finalKey];
+        setTerms.run(
+          channel,
+          sideToSql(side),
+          delay,
+          minDepth,
+          ...keys,
+          initialFeeRate,
+          reserve,
+          script,
+          revocationHashes,
+        );
+        return;
+      }
+      case "stage": {
+        const { stage, openCompleteSent, openCompleteReceived, failure } = change.row;
+        const [sent, received] = [booleanToSql(openCompleteSent), booleanToSql(openCompleteReceived)];
+        setStage.run(channel, stage, sent, received, failure ?? null);
+        return;
+      }
+      case "funding": {
+        const { txid, outputIndex, amountSat, transaction, confirmedHeight, spentHeight } = change.row;
+        const heights = [confirmedHeight ?? null, spentHeight ?? null];
+        setFunding.run(channel, txid, outputIndex, amountSat, transaction ?? null, ...heights);
+        return;
+      }
+      case "clearing": {
+        const { side, number, acknowledge, script } = change.row;
+        setClearing.run(channel, sideToSql(side), number, acknowledge, script);
+        return;
+      }
+      case "close_offer": {
+        const { ordinal, side, feeSat, signature } = change.row;
+        addOffer.run(channel, ordinal, sideToSql(side), feeSat, signature);
+        return;
+      }
+      default:
+        assertNever(change);
+    }
+  };
+}

@@ -1,0 +1,273 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { memoryStore } from "../../src/adapters/store-memory/index.ts";
+import { openSqliteStore } from "../../src/adapters/store-sqlite/index.ts";
+import { asChannelId, asNodeId, InvariantBroken, sat } from "../../src/core/base/index.ts";
+import type { ChannelChange, Side, Stage, TotalsRow } from "../../src/core/payment-channel/index.ts";
+import type { Store, StoreChange } from "../../src/ports/store.ts";
+import {
+  bytes,
+  coinRow,
+  commitmentRow,
+  createdChannel,
+  htlcRow,
+  invoiceRow,
+  OPEN,
+  ofChannel,
+  outboxRow,
+  paymentRow,
+  streamRow,
+  totalsRow,
+} from "../support/store-rows.ts";
+
+const KINDS = [
+  ...["create", "add", "add", "remove", "remove", "fee", "commitment", "revoked", "hash", "settle", "life"],
+  ...["outbox", "outbox", "prune", "peer", "invoice", "payment", "coin", "spend", "block", "unblock"],
+  ...["commit", "commit", "contradict", "restart"],
+] as const;
+const STAGES: readonly Stage[] = ["open", "awaiting_depth", "failed", "closed", "abandoned"];
+
+type Op = { readonly kind: (typeof KINDS)[number]; readonly a: number; readonly b: number; readonly flag: boolean };
+
+const ops = fc.array(
+  fc.record({ kind: fc.constantFrom(...KINDS), a: fc.nat(1000), b: fc.nat(1000), flag: fc.boolean() }),
+  { maxLength: 120 },
+);
+
+/** What a node knows of a channel: enough to write only what a real one would. */
+type ChannelModel = {
+  readonly lastId: Record<Side, bigint>;
+  readonly packets: Record<Side, number>;
+  readonly newest: Record<Side, number>;
+  readonly pending: bigint[];
+  hashes: number;
+  offers: number;
+  totals: TotalsRow;
+};
+
+/** Turns operations into changes that follow from each other. */
+class Writer {
+  private readonly channels: ChannelModel[] = [];
+  private sent = 0;
+  private height = 0;
+  private keys = 0;
+
+  changes({ kind, a, b, flag }: Op): StoreChange[] {
+    switch (kind) {
+      case "create":
+        return this.create(flag);
+      case "outbox":
+        this.sent++;
+        return [
+          { type: "outbox", row: outboxRow(a % 3, this.sent, b) },
+          { type: "stream", row: streamRow(a % 3, { sent: this.sent }) },
+        ];
+      case "prune":
+        return [{ type: "outbox_pruned", peer: a % 3, upTo: Math.max(0, this.sent - (b % 5)) }];
+      case "peer": {
+        const address = flag ? { host: `host${b}`, port: b } : undefined;
+        return [{ type: "peer", row: { index: a % 3, nodeId: asNodeId(bytes(33, a)), address } }];
+      }
+      case "invoice":
+        return [{ type: "invoice", row: invoiceRow(a % 9, { state: flag ? "open" : "settled", createdAt: b }) }];
+      case "payment":
+        return [
+          { type: "payment", row: paymentRow(`p${a % 9}`, { state: flag ? "pending" : "failed", createdAt: b }) },
+        ];
+      case "coin":
+        return [
+          { type: "coin", row: coinRow(a % 9, { height: flag ? b : undefined, reservedFor: flag ? undefined : b }) },
+        ];
+      case "spend":
+        if (flag) return [{ type: "coin_removed", txid: coinRow(a % 9).txid, outputIndex: 1 }];
+        return [{ type: "coin", row: coinRow(a % 9, { spentHeight: b % (this.height + 1) }) }];
+      case "block":
+        this.height++;
+        return [{ type: "block", row: { height: this.height, hash: bytes(32, a) } }];
+      case "unblock":
+        if (flag) return [{ type: "blocks_pruned", below: b % (this.height + 1) }];
+        this.height = Math.max(0, this.height - (a % 3));
+        this.keys++;
+        return [
+          { type: "blocks_removed", height: this.height + 1 },
+          { type: "wallet_keys", row: { nextReceive: this.keys, nextChange: this.keys + 7 } },
+        ];
+      case "commit":
+      case "contradict":
+      case "restart":
+        return [];
+      default:
+        return this.inChannel(a % Math.max(1, this.channels.length), { kind, a, b, flag });
+    }
+  }
+
+  private create(isHigh: boolean): StoreChange[] {
+    const index = this.channels.length;
+    // Some channels begin right below the ids that are negative as signed numbers.
+    const first = isHigh ? 2n ** 63n - 6n : 0n;
+    this.channels.push({
+      lastId: { local: first - 2n, remote: first - 1n },
+      packets: { local: 0, remote: 0 },
+      newest: { local: -1, remote: -1 },
+      pending: [],
+      hashes: 0,
+      offers: 0,
+      totals: totalsRow(),
+    });
+    return [...createdChannel(index), { type: "channel_index", next: index + 1 }];
+  }
+
+  private inChannel(index: number, op: Op): StoreChange[] {
+    const model = this.channels[index];
+    if (model === undefined) return [];
+    const change = channelChange(model, op);
+    if (change === undefined) return [];
+    return ofChannel(index, change, { type: "totals", row: model.totals });
+  }
+}
+
+function channelChange(model: ChannelModel, { kind, a, b, flag }: Op): ChannelChange | undefined {
+  const side: Side = flag ? "local" : "remote";
+  switch (kind) {
+    case "add": {
+      model.lastId[side] += 2n;
+      const id = model.lastId[side];
+      model.pending.push(id);
+      model.totals = { ...model.totals, [`${side}LastId`]: id };
+      return {
+        type: "htlc_added",
+        row: htlcRow(id, { offerer: side, addNumber: ++model.packets[side], route: bytes(b, a) }),
+      };
+    }
+    case "remove": {
+      const [id] = model.pending.splice(a % Math.max(1, model.pending.length), 1);
+      if (id === undefined) return undefined;
+      const remover = id % 2n === 0n ? "remote" : "local";
+      const removal = flag
+        ? ({ type: "fulfilled", preimage: bytes(32, b) } as const)
+        : ({ type: "failed", reason: bytes(b, a) } as const);
+      return { type: "htlc_removed", id, removal, removeNumber: ++model.packets[remover] };
+    }
+    case "fee":
+      return { type: "fee", row: { owner: side, number: ++model.packets[side], feeRate: b } };
+    case "commitment": {
+      const number = ++model.newest[side];
+      if (side === "local") model.totals = { ...model.totals, localUnrevoked: number };
+      return { type: "commitment", row: commitmentRow(side, number) };
+    }
+    case "revoked": {
+      const number = model.totals.remoteUnrevoked;
+      if (number >= model.newest.remote) return undefined;
+      model.totals = { ...model.totals, remoteUnrevoked: number + 1 };
+      const slot = { slot: a % 65, index: 2n ** 64n - 1n - BigInt(number), preimage: bytes(32, b) };
+      return { type: "revoked", number, slot };
+    }
+    case "hash":
+      model.hashes = Math.max(model.hashes, model.newest.remote) + 1;
+      return { type: "revocation_hash", row: { number: model.hashes, hash: bytes(32, b) } };
+    case "settle": {
+      const { settledUpTo } = model.totals;
+      const advanced = Math.min(model.packets[side], settledUpTo[side] + (a % 4));
+      model.totals = { ...model.totals, settledUpTo: { ...settledUpTo, [side]: advanced } };
+      return { type: "totals", row: model.totals };
+    }
+    default:
+      return lifeChange(model, side, a, b);
+  }
+}
+
+function lifeChange(model: ChannelModel, side: Side, a: number, b: number): ChannelChange {
+  const script = bytes(b % 40, a);
+  switch (a % 6) {
+    case 0:
+      return { type: "named", id: asChannelId(bytes(32, b)) };
+    case 1:
+      // Most channels go on, or there would be little to load.
+      return {
+        type: "stage",
+        row: { ...OPEN, stage: STAGES[b % 40] ?? "open", failure: b % 3 === 0 ? "why" : undefined },
+      };
+    case 2: {
+      const { txid, outputIndex, amountSat } = coinRow(b);
+      const transaction = b % 2 === 0 ? script : undefined;
+      return {
+        type: "funding",
+        row: { txid, outputIndex, amountSat, transaction, confirmedHeight: b, spentHeight: undefined },
+      };
+    }
+    case 3:
+      return { type: "clearing", row: { side, number: a, acknowledge: b, script } };
+    case 4:
+      return { type: "close_offer", row: { side, ordinal: model.offers++, feeSat: sat(b), signature: bytes(64, a) } };
+    default: {
+      const keys = { commitKey: bytes(33, a), finalKey: bytes(33, b) };
+      const asked = {
+        channelReserveSat: b % 2 === 0 ? sat(b) : undefined,
+        closeScript: b % 3 === 0 ? script : undefined,
+      };
+      return {
+        type: "terms",
+        row: { side, delay: a, minDepth: b, ...keys, initialFeeRate: b, ...asked, revocationHashes: 2 },
+      };
+    }
+  }
+}
+
+async function everything(store: Store): Promise<unknown> {
+  const node = await store.load();
+  const indexes = Array.from({ length: node.nextChannelIndex }, (_, index) => index);
+  return {
+    node,
+    htlcs: await Promise.all(indexes.map((index) => store.htlcs(index, { after: undefined, limit: 1000 }))),
+    page: await Promise.all(indexes.map((index) => store.htlcs(index, { after: 2n ** 63n - 3n, limit: 3 }))),
+    invoices: await Promise.all([0, 1, 2, 3, 4, 5, 6, 7, 8].map((i) => store.invoice(invoiceRow(i).paymentHash))),
+    payments: await Promise.all([0, 1, 2, 3, 4, 5, 6, 7, 8].map((i) => store.payment(`p${i}`))),
+  };
+}
+
+it("[LW-5][B2-14] both stores give back the same after the same batches, restarts and refused batches", async () => {
+  await fc.assert(
+    fc.asyncProperty(ops, async (list) => {
+      const directory = mkdtempSync(join(tmpdir(), "sluice-stores-"));
+      let memory = memoryStore();
+      let sqlite = await openSqliteStore({ directory });
+      const writer = new Writer();
+      let [sequence, waiting]: [number, StoreChange[]] = [0, []];
+      const flush = async () => {
+        const batch = { sequence: ++sequence, changes: waiting };
+        waiting = [];
+        await Promise.all([memory.commit(batch), sqlite.commit(batch)]);
+      };
+      for (const op of [{ kind: "create", a: 0, b: 0, flag: false } as const, ...list]) {
+        waiting.push(...writer.changes(op));
+        if (op.kind === "commit") await flush();
+        if (op.kind === "contradict") {
+          const nothing = {
+            type: "htlc_removed",
+            id: 12_345_678n,
+            removal: { type: "failed", reason: bytes(1, 1) },
+            removeNumber: 1,
+          } as const;
+          const batch = { sequence: sequence + 1, changes: [...waiting, ...ofChannel(0, nothing)] };
+          await expect(memory.commit(batch)).rejects.toThrow(InvariantBroken);
+          await expect(sqlite.commit(batch)).rejects.toThrow(InvariantBroken);
+        }
+        if (op.kind === "restart") {
+          await flush();
+          memory = memory.reopen();
+          await sqlite.close();
+          sqlite = await openSqliteStore({ directory });
+          expect(await everything(sqlite)).toStrictEqual(await everything(memory));
+        }
+      }
+      await flush();
+      expect(await everything(sqlite)).toStrictEqual(await everything(memory));
+      await sqlite.close();
+      rmSync(directory, { recursive: true });
+    }),
+    { numRuns: 30 },
+  );
+}, 60_000);

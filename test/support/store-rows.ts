@@ -1,0 +1,157 @@
+// Rows for the tests of stores. What a test is not about has some value, different in every column.
+import { asChannelId, asNodeId, asPaymentHash, asTxid, msat, sat } from "../../src/core/base/index.ts";
+import type { InvoiceRow, PaymentRow } from "../../src/core/payment/index.ts";
+import type {
+  ChannelChange,
+  ChannelRow,
+  CommitmentRow,
+  HtlcRow,
+  StageRow,
+  TotalsRow,
+} from "../../src/core/payment-channel/index.ts";
+import type { CoinRow, OutboxRow, StoreChange, StreamRow } from "../../src/ports/store.ts";
+
+/** `length` bytes that differ for each `seed`. */
+export function bytes(length: number, seed: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, i) => (i < 4 ? seed >>> (8 * i) : i + seed) & 0xff);
+}
+
+export function ofChannel(channel: number, ...changes: readonly ChannelChange[]): StoreChange[] {
+  return changes.map((change) => ({ type: "channel", channel, change }));
+}
+
+export function channelRow(index: number, rest: Partial<ChannelRow> = {}): ChannelRow {
+  return {
+    index,
+    temporaryId: asChannelId(bytes(32, 1000 + index)),
+    peer: asNodeId(bytes(33, 2000 + index)),
+    initiator: "local",
+    plannedAmountSat: sat(1_000_000),
+    pushMsat: msat(5),
+    createdAt: 1_700_000_000_123,
+    ...rest,
+  };
+}
+
+export const OPEN: StageRow = {
+  stage: "open",
+  openCompleteSent: true,
+  openCompleteReceived: false,
+  failure: undefined,
+};
+
+export function totalsRow(rest: Partial<TotalsRow> = {}): TotalsRow {
+  return {
+    localMsat: 10n,
+    remoteMsat: 20n,
+    localLastId: -1n,
+    remoteLastId: -1n,
+    localUnrevoked: 0,
+    remoteUnrevoked: 0,
+    settledUpTo: { local: 0, remote: 0 },
+    ...rest,
+  };
+}
+
+/** What makes a channel that can be loaded. */
+export function createdChannel(index: number, stage: StageRow = OPEN): StoreChange[] {
+  return ofChannel(
+    index,
+    { type: "created", row: channelRow(index), id: asChannelId(bytes(32, 3000 + index)) },
+    { type: "stage", row: stage },
+    { type: "totals", row: totalsRow() },
+  );
+}
+
+export function htlcRow(id: bigint, rest: Partial<HtlcRow> = {}): HtlcRow {
+  return {
+    id,
+    offerer: id % 2n === 0n ? "local" : "remote",
+    amountMsat: msat(123_456),
+    paymentHash: asPaymentHash(bytes(32, Number(id % 1_000_000n))),
+    expiry: 800_000,
+    route: bytes(7, 9),
+    addNumber: 1,
+    removal: undefined,
+    removeNumber: 0,
+    ...rest,
+  };
+}
+
+export function commitmentRow(
+  holder: CommitmentRow["holder"],
+  number: number,
+  rest: Partial<CommitmentRow> = {},
+): CommitmentRow {
+  return {
+    holder,
+    number,
+    coverage: { local: 3 * number, remote: 2 * number },
+    feeRate: 1000 + number,
+    revocationHash: bytes(32, 4000 + number),
+    signature: holder === "local" ? bytes(64, 5000 + number) : undefined,
+    ...rest,
+  };
+}
+
+export function streamRow(peer: number, rest: Partial<StreamRow> = {}): StreamRow {
+  return {
+    peer,
+    received: 3,
+    receivedDigest: bytes(32, 1),
+    sent: 4,
+    acknowledged: 2,
+    packetAcknowledge: 1,
+    acknowledgedDigest: bytes(32, 2),
+    ...rest,
+  };
+}
+
+export function outboxRow(peer: number, number: number, length = 20): OutboxRow {
+  return { peer, number, acknowledge: number + 7, packet: bytes(length, number) };
+}
+
+export function invoiceRow(seed: number, rest: Partial<InvoiceRow> = {}): InvoiceRow {
+  return {
+    paymentHash: asPaymentHash(bytes(32, seed)),
+    preimage: bytes(32, seed + 1),
+    amountMsat: msat(77),
+    description: "a chair, 2 €",
+    createdAt: 1_700_000_000_000,
+    state: "open",
+    receivedMsat: undefined,
+    endedAt: undefined,
+    ...rest,
+  };
+}
+
+export function paymentRow(id: string, rest: Partial<PaymentRow> = {}): PaymentRow {
+  return {
+    id,
+    paymentHash: asPaymentHash(bytes(32, 6000)),
+    amountMsat: msat(88),
+    channel: 1,
+    htlcId: 4n,
+    state: "pending",
+    preimage: undefined,
+    failure: undefined,
+    createdAt: 1_700_000_000_001,
+    endedAt: undefined,
+    ...rest,
+  };
+}
+
+export function coinRow(seed: number, rest: Partial<CoinRow> = {}): CoinRow {
+  return {
+    txid: asTxid(bytes(32, seed)),
+    outputIndex: 1,
+    amountSat: sat(50_000),
+    keyKind: "receive",
+    keyIndex: 6,
+    coinbase: false,
+    height: 100,
+    reservedFor: undefined,
+    spentHeight: undefined,
+    ...rest,
+  };
+}

@@ -1,0 +1,478 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { asChannelId, asNodeId, InvariantBroken, MAX_SATOSHI, msat, sat, toMsat } from "../../src/core/base/index.ts";
+import type { TotalsRow } from "../../src/core/payment-channel/index.ts";
+import type { Store, StoreChange, StoredNode } from "../../src/ports/store.ts";
+import {
+  bytes,
+  channelRow,
+  coinRow,
+  commitmentRow,
+  createdChannel,
+  htlcRow,
+  invoiceRow,
+  OPEN,
+  ofChannel,
+  outboxRow,
+  paymentRow,
+  streamRow,
+  totalsRow,
+} from "./store-rows.ts";
+
+/** What the suite needs of a store besides the port. */
+export type StoreFixture = {
+  readonly store: Store;
+  /** Starts again on what was committed; the store before is not used any more. */
+  reopen(): Promise<Store>;
+  /** Frees what the fixture took. */
+  end(): Promise<void>;
+};
+
+const EMPTY: StoredNode = {
+  sequence: 0,
+  nextChannelIndex: 0,
+  peers: [],
+  streams: [],
+  outbox: [],
+  channels: [],
+  openInvoices: [],
+  pendingPayments: [],
+  coins: [],
+  walletKeys: { nextReceive: 0, nextChange: 0 },
+  blocks: [],
+};
+
+/** What every Store must do. */
+export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture>): void {
+  describe(`${name} as a Store`, () => {
+    let fixture: StoreFixture;
+    let store: Store;
+
+    beforeEach(async () => {
+      fixture = await makeFixture();
+      store = fixture.store;
+    });
+
+    afterEach(() => fixture.end());
+
+    async function commit(...changes: readonly StoreChange[]): Promise<void> {
+      await store.commit({ sequence: (await store.sequence()) + 1, changes });
+    }
+
+    /** What is loaded after a new start. */
+    async function reloaded(): Promise<StoredNode> {
+      store = await fixture.reopen();
+      return store.load();
+    }
+
+    async function reloadedChannel(): Promise<StoredNode["channels"][number]> {
+      const { channels } = await reloaded();
+      const [channel] = channels;
+      if (channel === undefined || channels.length > 1) throw new Error(`${channels.length} channels`);
+      return channel;
+    }
+
+    async function setTotals(totals: Partial<TotalsRow>): Promise<void> {
+      await commit(...ofChannel(1, { type: "totals", row: totalsRow(totals) }));
+    }
+
+    it("is empty at first", async () => {
+      expect(await store.load()).toStrictEqual(EMPTY);
+      expect(await store.sequence()).toBe(0);
+      expect(await reloaded()).toStrictEqual(EMPTY);
+      expect(await store.payment("none")).toBeUndefined();
+      expect(await store.invoice(invoiceRow(1).paymentHash)).toBeUndefined();
+      expect(await store.htlcs(1, { after: undefined, limit: 10 })).toStrictEqual([]);
+    });
+
+    it("[AC-4] has every row of a channel again after a new start, as it was", async () => {
+      const peer = asNodeId(bytes(33, 1));
+      const row = channelRow(7, {
+        peer,
+        initiator: "remote",
+        plannedAmountSat: undefined,
+        pushMsat: toMsat(MAX_SATOSHI),
+      });
+      const terms = {
+        delay: 144,
+        minDepth: 3,
+        commitKey: bytes(33, 3),
+        finalKey: bytes(33, 4),
+        initialFeeRate: 1500,
+        revocationHashes: 2,
+      };
+      const rows = {
+        terms: [
+          { ...terms, side: "local", channelReserveSat: sat(10_000), closeScript: bytes(22, 5) },
+          { ...terms, side: "remote", channelReserveSat: undefined, closeScript: undefined },
+        ],
+        stage: { ...OPEN, stage: "failed", failure: "bad_signature: number 3" },
+        funding: {
+          txid: coinRow(1).txid,
+          outputIndex: 2,
+          amountSat: MAX_SATOSHI,
+          transaction: bytes(300, 6),
+          confirmedHeight: 5,
+          spentHeight: 6,
+        },
+        totals: totalsRow({
+          localMsat: MAX_SATOSHI * 1000n,
+          localLastId: 2n ** 64n - 1n,
+          remoteLastId: 0n,
+          localUnrevoked: 1,
+          remoteUnrevoked: 2,
+          settledUpTo: { local: 2 ** 53 - 1, remote: 1 },
+        }),
+        htlcs: [htlcRow(0n, { amountMsat: toMsat(MAX_SATOSHI), route: new Uint8Array(0) })],
+        fees: [{ owner: "remote", number: 0, feeRate: 1500 }],
+        commitments: [commitmentRow("local", 1), commitmentRow("remote", 2), commitmentRow("remote", 3)],
+        revocationHashes: [{ number: 4, hash: bytes(32, 7) }],
+        revocationSlots: [
+          { slot: 0, index: 2n ** 64n - 2n, preimage: bytes(32, 8) },
+          { slot: 64, index: 0n, preimage: bytes(32, 9) },
+        ],
+        clearings: [
+          { side: "local", number: 5, acknowledge: 6, script: bytes(34, 10) },
+          { side: "remote", number: 7, acknowledge: 8, script: bytes(34, 11) },
+        ],
+        closeOffers: [{ side: "remote", ordinal: 0, feeSat: sat(900), signature: bytes(64, 12) }],
+      } as const;
+      await commit(
+        ...ofChannel(
+          7,
+          { type: "created", row, id: row.temporaryId },
+          { type: "stage", row: rows.stage },
+          { type: "totals", row: rows.totals },
+          ...rows.terms.map((terms) => ({ type: "terms", row: terms }) as const),
+          { type: "funding", row: rows.funding },
+          ...rows.htlcs.map((htlc) => ({ type: "htlc_added", row: htlc }) as const),
+          ...rows.fees.map((fee) => ({ type: "fee", row: fee }) as const),
+          ...rows.commitments.map((commitment) => ({ type: "commitment", row: commitment }) as const),
+          ...rows.revocationHashes.map((hash) => ({ type: "revocation_hash", row: hash }) as const),
+          ...rows.revocationSlots.map((slot) => ({ type: "revoked", number: 1, slot }) as const),
+          ...rows.clearings.map((clearing) => ({ type: "clearing", row: clearing }) as const),
+          ...rows.closeOffers.map((offer) => ({ type: "close_offer", row: offer }) as const),
+          { type: "own_revocation_hash", hash: bytes(32, 13) },
+          { type: "acknowledged", acknowledge: 3 },
+        ),
+      );
+      const id = asChannelId(bytes(32, 14));
+      await commit(...ofChannel(7, { type: "named", id }));
+      expect(await reloadedChannel()).toStrictEqual({ channel: row, id, ...rows });
+    });
+
+    it("[B2-6] keeps peers, streams and the outbox bit for bit, in order of peer and number", async () => {
+      const peers = [
+        { index: 0, nodeId: asNodeId(bytes(33, 1)), address: { host: "example.org", port: 9745 } },
+        { index: 1_048_575, nodeId: asNodeId(bytes(33, 2)), address: undefined },
+      ];
+      const outbox = [outboxRow(0, 1), outboxRow(0, 2, 3000), outboxRow(0, 2 ** 43 - 1), outboxRow(1_048_575, 0, 0)];
+      await commit(
+        ...peers.map((row) => ({ type: "peer", row }) as const),
+        ...[...outbox].reverse().map((row) => ({ type: "outbox", row }) as const),
+        { type: "stream", row: streamRow(1_048_575) },
+        { type: "stream", row: streamRow(0, { received: 2 ** 53 - 1 }) },
+      );
+      const loaded = await reloaded();
+      expect(loaded.peers).toStrictEqual(peers);
+      expect(loaded.outbox).toStrictEqual(outbox);
+      expect(loaded.streams).toStrictEqual([streamRow(0, { received: 2 ** 53 - 1 }), streamRow(1_048_575)]);
+    });
+
+    it("[B2-6] drops what the peer acknowledged from the outbox, of this peer alone", async () => {
+      const rows = [outboxRow(1, 1), outboxRow(1, 2), outboxRow(1, 3), outboxRow(2, 1)];
+      await commit(...rows.map((row) => ({ type: "outbox", row }) as const));
+      await commit({ type: "outbox_pruned", peer: 1, upTo: 2 });
+      expect((await reloaded()).outbox).toStrictEqual([outboxRow(1, 3), outboxRow(2, 1)]);
+    });
+
+    it("applies the changes of a batch in their order, the last of several for a key counting", async () => {
+      await commit(
+        ...createdChannel(1),
+        { type: "outbox", row: outboxRow(1, 1) },
+        { type: "outbox_pruned", peer: 1, upTo: 2 },
+        { type: "outbox", row: outboxRow(1, 2) },
+        { type: "stream", row: streamRow(1, { sent: 1 }) },
+        { type: "stream", row: streamRow(1, { sent: 2 }) },
+        ...ofChannel(1, { type: "totals", row: totalsRow({ localMsat: 1n }) }),
+        ...ofChannel(1, { type: "htlc_added", row: htlcRow(0n) }),
+        ...ofChannel(1, {
+          type: "htlc_removed",
+          id: 0n,
+          removal: { type: "failed", reason: bytes(3, 1) },
+          removeNumber: 1,
+        }),
+        ...ofChannel(1, { type: "totals", row: totalsRow({ localMsat: 2n }) }),
+        { type: "channel_index", next: 2 },
+        { type: "channel_index", next: 3 },
+      );
+      const loaded = await reloaded();
+      expect(loaded.outbox).toStrictEqual([outboxRow(1, 2)]);
+      expect(loaded.streams).toStrictEqual([streamRow(1, { sent: 2 })]);
+      expect(loaded.channels[0]?.totals.localMsat).toBe(2n);
+      expect(loaded.channels[0]?.htlcs).toStrictEqual([
+        htlcRow(0n, { removal: { type: "failed", reason: bytes(3, 1) }, removeNumber: 1 }),
+      ]);
+      expect(loaded.nextChannelIndex).toBe(3);
+    });
+
+    it("[B2-14] loads an HTLC until the message that removed it is settled on the side that sent it", async () => {
+      const preimage = bytes(32, 1);
+      await commit(
+        ...createdChannel(1),
+        ...ofChannel(
+          1,
+          ...[0n, 1n, 2n, 3n].map((id) => ({ type: "htlc_added", row: htlcRow(id) }) as const),
+          // The remote side removes what we offered, and the other way round.
+          { type: "htlc_removed", id: 0n, removal: { type: "fulfilled", preimage }, removeNumber: 10 },
+          { type: "htlc_removed", id: 1n, removal: { type: "failed", reason: new Uint8Array(0) }, removeNumber: 20 },
+        ),
+      );
+      const live = async () => (await reloadedChannel()).htlcs.map((htlc) => [htlc.id, htlc.removal?.type]);
+      const all = [
+        [0n, "fulfilled"],
+        [1n, "failed"],
+        [2n, undefined],
+        [3n, undefined],
+      ];
+      await setTotals({ settledUpTo: { local: 19, remote: 9 } });
+      expect(await live()).toStrictEqual(all);
+      await setTotals({ settledUpTo: { local: 19, remote: 10 } });
+      expect(await live()).toStrictEqual(all.slice(1));
+      await setTotals({ settledUpTo: { local: 20, remote: 10 } });
+      expect(await live()).toStrictEqual(all.slice(2));
+      const history = await store.htlcs(1, { after: undefined, limit: 10 });
+      expect(history.map((htlc) => htlc.removal)).toStrictEqual([
+        { type: "fulfilled", preimage },
+        { type: "failed", reason: new Uint8Array(0) },
+        undefined,
+        undefined,
+      ]);
+    });
+
+    it("pages through HTLCs in order of id, of which each is an unsigned 64 bit number", async () => {
+      const ids = [0n, 1n, 3n, 2n ** 53n + 1n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 2n, 2n ** 64n - 1n];
+      const rows = ids.map((id, i) => htlcRow(id, { addNumber: i + 1 }));
+      await commit(
+        ...createdChannel(1),
+        ...createdChannel(2),
+        ...[...rows].reverse().flatMap((row) => ofChannel(1, { type: "htlc_added", row })),
+        ...ofChannel(2, { type: "htlc_added", row: htlcRow(0n) }),
+      );
+      for (let start = 0; start <= rows.length; start++) {
+        for (const limit of [0, 1, 3, 100]) {
+          const page = await store.htlcs(1, { after: ids[start - 1], limit });
+          expect(page).toStrictEqual(rows.slice(start, start + limit));
+        }
+      }
+      expect((await reloaded()).channels[0]?.htlcs).toStrictEqual(rows);
+    });
+
+    it("[B2-14] loads the commitments that are not revoked, and keeps no hash that is used", async () => {
+      await commit(
+        ...createdChannel(1),
+        ...[0, 1, 2, 3].flatMap((number) =>
+          ofChannel(1, { type: "revocation_hash", row: { number, hash: bytes(32, number) } }),
+        ),
+        ...ofChannel(1, { type: "commitment", row: commitmentRow("local", 0) }),
+        ...ofChannel(1, { type: "commitment", row: commitmentRow("remote", 0) }),
+      );
+      const first = await reloadedChannel();
+      expect(first.commitments).toStrictEqual([commitmentRow("local", 0), commitmentRow("remote", 0)]);
+      expect(first.revocationHashes.map((row) => row.number)).toStrictEqual([1, 2, 3]);
+      await commit(
+        ...ofChannel(
+          1,
+          { type: "commitment", row: commitmentRow("remote", 1) },
+          { type: "commitment", row: commitmentRow("local", 1) },
+          { type: "commitment", row: commitmentRow("remote", 2) },
+          { type: "totals", row: totalsRow({ localUnrevoked: 1, remoteUnrevoked: 1 }) },
+        ),
+      );
+      const second = await reloadedChannel();
+      expect(second.commitments).toStrictEqual([
+        commitmentRow("local", 1),
+        commitmentRow("remote", 1),
+        commitmentRow("remote", 2),
+      ]);
+      expect(second.revocationHashes).toStrictEqual([{ number: 3, hash: bytes(32, 3) }]);
+    });
+
+    it("loads for each side the newest fee that is settled, and those after it", async () => {
+      const fee = (owner: "local" | "remote", number: number) => ({ owner, number, feeRate: 1000 + number });
+      const fees = [fee("local", 0), fee("local", 5), fee("local", 9), fee("remote", 0), fee("remote", 6)];
+      await commit(...createdChannel(1), ...fees.flatMap((row) => ofChannel(1, { type: "fee", row })));
+      const live = async () => (await reloadedChannel()).fees;
+      expect(await live()).toStrictEqual(fees);
+      await setTotals({ settledUpTo: { local: 8, remote: 5 } });
+      expect(await live()).toStrictEqual([fee("local", 5), fee("local", 9), fee("remote", 0), fee("remote", 6)]);
+      await setTotals({ settledUpTo: { local: 9, remote: 6 } });
+      expect(await live()).toStrictEqual([fee("local", 9), fee("remote", 6)]);
+    });
+
+    it("keeps one revocation secret for each slot", async () => {
+      const revoked = (slot: number, index: bigint, seed: number) =>
+        ({ type: "revoked", number: seed, slot: { slot, index, preimage: bytes(32, seed) } }) as const;
+      await commit(...createdChannel(1), ...ofChannel(1, revoked(0, 2n ** 64n - 1n, 1), revoked(1, 2n ** 64n - 2n, 2)));
+      await commit(...ofChannel(1, revoked(0, 2n ** 64n - 3n, 3)));
+      expect((await reloadedChannel()).revocationSlots).toStrictEqual([
+        { slot: 0, index: 2n ** 64n - 3n, preimage: bytes(32, 3) },
+        { slot: 1, index: 2n ** 64n - 2n, preimage: bytes(32, 2) },
+      ]);
+    });
+
+    it("loads channels until they are closed or abandoned, and keeps their HTLCs for the books", async () => {
+      const stages = ["open", "failed", "close_agreed", "closed", "abandoned"] as const;
+      await commit(
+        ...stages.flatMap((_, i) => createdChannel(i)),
+        ...ofChannel(3, { type: "htlc_added", row: htlcRow(0n) }),
+      );
+      await commit(...stages.flatMap((stage, i) => ofChannel(i, { type: "stage", row: { ...OPEN, stage } })));
+      const { channels } = await reloaded();
+      expect(channels.map(({ channel, stage }) => [channel.index, stage.stage])).toStrictEqual([
+        [0, "open"],
+        [1, "failed"],
+        [2, "close_agreed"],
+      ]);
+      expect(await store.htlcs(3, { after: undefined, limit: 5 })).toStrictEqual([htlcRow(0n)]);
+    });
+
+    it("loads open invoices and pending payments, and finds the others by what names them", async () => {
+      const settled = invoiceRow(1, { state: "settled", receivedMsat: msat(78), endedAt: 5 });
+      const paid = paymentRow("a", { state: "succeeded", preimage: bytes(32, 3), endedAt: 6 });
+      const failed = paymentRow("b", { state: "failed", failure: "no route", htlcId: 2n ** 64n - 1n });
+      const any = invoiceRow(3, { amountMsat: undefined, description: "" });
+      await commit(
+        { type: "invoice", row: invoiceRow(1) },
+        { type: "invoice", row: invoiceRow(2) },
+        { type: "invoice", row: any },
+        { type: "payment", row: paymentRow("a") },
+        { type: "payment", row: paymentRow("b") },
+        { type: "payment", row: paymentRow("ü") },
+      );
+      await commit({ type: "invoice", row: settled }, { type: "payment", row: paid }, { type: "payment", row: failed });
+      const loaded = await reloaded();
+      expect(loaded.openInvoices).toStrictEqual([invoiceRow(2), any]);
+      expect(loaded.pendingPayments).toStrictEqual([paymentRow("ü")]);
+      expect(await store.invoice(settled.paymentHash)).toStrictEqual(settled);
+      expect(await store.invoice(invoiceRow(2).paymentHash)).toStrictEqual(invoiceRow(2));
+      expect(await store.payment("a")).toStrictEqual(paid);
+      expect(await store.payment("b")).toStrictEqual(failed);
+      expect(await store.payment("c")).toBeUndefined();
+    });
+
+    it("loads coins that are not spent, or spent in a block that it has", async () => {
+      const coins = [
+        coinRow(1),
+        coinRow(2, { spentHeight: 9 }),
+        coinRow(3, { spentHeight: 10, keyKind: "final" }),
+        coinRow(4, { height: undefined, reservedFor: 3, coinbase: true, keyKind: "change" }),
+        coinRow(5),
+      ];
+      const block = (height: number) => ({ height, hash: bytes(32, height) });
+      await commit(
+        ...coins.map((row) => ({ type: "coin", row }) as const),
+        ...[8, 9, 10, 11, 12].map((height) => ({ type: "block", row: block(height) }) as const),
+        { type: "wallet_keys", row: { nextReceive: 3, nextChange: 4 } },
+      );
+      await commit({ type: "coin_removed", txid: coinRow(5).txid, outputIndex: 1 });
+      expect((await reloaded()).coins).toStrictEqual(coins.slice(0, 4));
+      await commit(
+        { type: "blocks_pruned", below: 10 },
+        { type: "blocks_removed", height: 12 },
+        { type: "coin", row: coinRow(1, { height: 2 }) },
+      );
+      const loaded = await reloaded();
+      expect(loaded.blocks).toStrictEqual([block(10), block(11)]);
+      expect(loaded.coins).toStrictEqual([coinRow(1, { height: 2 }), ...coins.slice(2, 4)]);
+      expect(loaded.walletKeys).toStrictEqual({ nextReceive: 3, nextChange: 4 });
+    });
+
+    it("refuses a batch that does not follow the one before", async () => {
+      await commit({ type: "channel_index", next: 1 });
+      for (const sequence of [0, 1, 3]) {
+        const batch = { sequence, changes: [{ type: "channel_index", next: 9 }] } as const;
+        await expect(store.commit(batch)).rejects.toMatchObject({ code: "out_of_order", outcome: "refused" });
+      }
+      expect(await reloaded()).toStrictEqual({ ...EMPTY, sequence: 1, nextChannelIndex: 1 });
+      await commit();
+      expect(await store.sequence()).toBe(2);
+    });
+
+    it("[LW-5] writes nothing of a batch that contradicts the rows", async () => {
+      await commit(
+        ...createdChannel(1),
+        ...ofChannel(
+          1,
+          { type: "htlc_added", row: htlcRow(0n) },
+          { type: "commitment", row: commitmentRow("local", 0) },
+        ),
+        { type: "outbox", row: outboxRow(1, 1) },
+        { type: "block", row: { height: 5, hash: bytes(32, 1) } },
+        { type: "invoice", row: invoiceRow(1) },
+      );
+      const before = await store.load();
+      const failed = { type: "failed", reason: bytes(1, 1) } as const;
+      const wrong: readonly StoreChange[][] = [
+        ofChannel(1, { type: "htlc_added", row: htlcRow(0n) }),
+        ofChannel(1, { type: "htlc_removed", id: 2n, removal: failed, removeNumber: 1 }),
+        ofChannel(
+          1,
+          { type: "htlc_removed", id: 0n, removal: failed, removeNumber: 1 },
+          { type: "htlc_removed", id: 0n, removal: failed, removeNumber: 2 },
+        ),
+        ofChannel(1, { type: "commitment", row: commitmentRow("local", 0) }),
+        ofChannel(2, { type: "htlc_added", row: htlcRow(2n) }),
+        ofChannel(2, { type: "totals", row: totalsRow() }),
+        ofChannel(2, { type: "named", id: channelRow(2).temporaryId }),
+        ofChannel(2, { type: "created", row: channelRow(2), id: channelRow(2).temporaryId }),
+        ofChannel(3, { type: "created", row: channelRow(4), id: channelRow(4).temporaryId }),
+        createdChannel(1),
+        [{ type: "outbox", row: outboxRow(1, 1) }],
+        [{ type: "block", row: { height: 5, hash: bytes(32, 2) } }],
+      ];
+      for (const changes of wrong) {
+        const attempt = commit(
+          { type: "channel_index", next: 99 },
+          { type: "invoice", row: invoiceRow(1, { state: "settled" }) },
+          { type: "payment", row: paymentRow("x") },
+          { type: "outbox_pruned", peer: 1, upTo: 0 },
+          ...ofChannel(1, { type: "htlc_added", row: htlcRow(4n) }),
+          ...changes,
+        );
+        await expect(attempt).rejects.toThrow(InvariantBroken);
+        expect(await store.load()).toStrictEqual(before);
+      }
+      expect(await reloaded()).toStrictEqual(before);
+      expect(await store.payment("x")).toBeUndefined();
+    });
+
+    it("shares no bytes with those who write and read", async () => {
+      const row = htlcRow(0n);
+      await commit(...createdChannel(1), ...ofChannel(1, { type: "htlc_added", row }));
+      row.route.fill(0xee);
+      const first = await store.load();
+      first.channels[0]?.htlcs[0]?.route.fill(0xdd);
+      expect((await store.load()).channels[0]?.htlcs).toStrictEqual([htlcRow(0n)]);
+      (await store.htlcs(1, { after: undefined, limit: 1 }))[0]?.route.fill(0xcc);
+      expect((await reloadedChannel()).htlcs).toStrictEqual([htlcRow(0n)]);
+    });
+
+    it("commits without being waited for, in order", async () => {
+      const commits = Array.from({ length: 20 }, (_, i) =>
+        store.commit({ sequence: i + 1, changes: [{ type: "outbox", row: outboxRow(1, i) }] }),
+      );
+      await Promise.all(commits);
+      expect((await reloaded()).outbox).toHaveLength(20);
+    });
+
+    it("refuses every call once it is closed; closing again does nothing", async () => {
+      await commit({ type: "channel_index", next: 1 });
+      await store.close();
+      await store.close();
+      await expect(store.load()).rejects.toThrow(InvariantBroken);
+      await expect(store.sequence()).rejects.toThrow(InvariantBroken);
+      await expect(store.commit({ sequence: 2, changes: [] })).rejects.toThrow(InvariantBroken);
+      expect((await reloaded()).nextChannelIndex).toBe(1);
+    });
+  });
+}
