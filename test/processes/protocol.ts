@@ -1,0 +1,58 @@
+import type { NodeId, PaymentHash } from "../../src/core/base/index.ts";
+import type { PaymentRow } from "../../src/core/payment/index.ts";
+import type { ChannelPolicy } from "../../src/core/payment-channel/index.ts";
+import type { ChannelSummary, NodeEvent, OpenChannelRequest } from "../../src/node/index.ts";
+
+export type OpenOptions = {
+  readonly directory: string;
+  readonly chain: {
+    readonly url: string;
+    readonly auth:
+      | { readonly type: "cookie"; readonly file: string }
+      | { readonly type: "password"; readonly user: string; readonly password: string };
+  };
+  readonly policy?: Partial<ChannelPolicy>;
+  readonly port?: number;
+};
+
+export type PayOptions = {
+  readonly channel: number;
+  readonly amountMsat: bigint;
+  readonly hashes: readonly Uint8Array[];
+  readonly inFlight: number;
+  /** The payment's id is the prefix and its position. */
+  readonly prefix: string;
+};
+
+export type PayReport = {
+  readonly ms: number;
+  readonly latencies: readonly number[];
+  readonly failed: number;
+  /** The types of the errors with which offers were refused. */
+  readonly refused: readonly string[];
+  readonly cpuMs: number;
+};
+
+/** What a node process can be asked. Arguments and results are copied as structured clones. */
+export type Methods = {
+  open(options: OpenOptions): Promise<{ nodeId: NodeId; port: number }>;
+  connect(nodeId: NodeId, port: number): Promise<void>;
+  newAddress(): Promise<string>;
+  balance(): Promise<{ confirmedSat: bigint; unconfirmedSat: bigint; reservedSat: bigint }>;
+  channels(): Promise<ChannelSummary[]>;
+  openChannel(peer: NodeId, request: OpenChannelRequest): Promise<number>;
+  closeChannel(channel: number): Promise<void>;
+  invoices(count: number, amountMsat: bigint): Promise<PaymentHash[]>;
+  pay(options: PayOptions): Promise<PayReport>;
+  payment(id: string): Promise<PaymentRow | undefined>;
+  cpuMs(): Promise<number>;
+  height(): Promise<number>;
+  stop(): Promise<void>;
+};
+
+export type Call = { readonly id: number; readonly method: keyof Methods; readonly args: readonly unknown[] };
+
+export type Answer =
+  | { readonly type: "result"; readonly id: number; readonly value: unknown }
+  | { readonly type: "error"; readonly id: number; readonly message: string }
+  | { readonly type: "event"; readonly event: NodeEvent };
