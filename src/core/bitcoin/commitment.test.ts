@@ -159,13 +159,13 @@ describe("buildCommitment", () => {
   it("[B2-15] takes nothing from an HTLC that only has the same id", () => {
     const buffer = createCommitmentBuffer();
     const first = withHtlcs(htlc(7));
-    buildCommitment(first, buffer);
     for (const change of [
       { amountMsat: 1_000_001n },
       { expiry: 601 },
       { paymentHash: bytes32("x") },
       { direction: "received" as const },
     ]) {
+      buildCommitment(first, buffer);
       const other = withHtlcs(htlc(7, change));
       expect(buildCommitment(other, buffer)).toEqual(buildCommitment(other));
       expect(buildCommitment(other).sighash).not.toEqual(buildCommitment(first).sighash);
@@ -178,6 +178,19 @@ describe("buildCommitment", () => {
     const zero = withHtlcs(htlc(7, { paymentHash }));
     expect(buildCommitment(zero, buffer)).toEqual(buildCommitment(zero));
     expect(buildCommitment(zero).sighash).not.toEqual(expected.sighash);
+  });
+
+  it("[LW-1] orders outputs of equal amounts by script: P2WPKH first, then by hash", () => {
+    const htlcs = [htlc(0), htlc(1), htlc(2, { direction: "received" }), htlc(3, { direction: "received" })];
+    const buffer = createCommitmentBuffer();
+    for (let i = 0; i < 20; i++) {
+      const revocationHash = bytes32(`revocation ${i}`);
+      const params = commitmentOf({ ...plain, htlcs, ownMsat: 1_233_000n, othMsat: 1_233_000n, revocationHash });
+      const outputs = commitmentOutputs(params);
+      expect(outputs.map(({ amountSat }) => amountSat)).toEqual(Array.from({ length: 6 }, () => 1000n));
+      expect(outputs[0]?.type).toBe("to_other");
+      expect(buildCommitment(params, buffer)).toEqual(buildCommitment(params));
+    }
   });
 
   it("keeps no script of HTLCs that are gone", () => {
