@@ -75,6 +75,7 @@ async function main(): Promise<void> {
     await two.openChannel({ amountSat: 4_000_000n, pushMsat: 500_000_000n });
     await measure(two, 100, 1_000);
     for (const { inFlight, payments } of SCENARIOS) rows.push(await measure(two, inFlight, payments));
+    await Promise.all([two.alice.stop(), two.bob.stop()]);
   } finally {
     await two.close();
     await chain.close();

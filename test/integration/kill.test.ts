@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TwoProcesses as Two } from "../processes/two-processes.ts";
 
 const PAYMENTS = 1_000;
-const KILLS = Number(process.env["SLUICE_KILLS"] ?? 20);
+const { SLUICE_KILLS = "20", SLUICE_SEED } = process.env;
+const KILLS = Number(SLUICE_KILLS);
 const AMOUNT_MSAT = 250_000n;
 const PUSH_MSAT = 300_000_000n;
 const AMOUNT_SAT = 1_000_000n;
@@ -37,7 +38,7 @@ describe("kill -9 in the middle of payments", () => {
   });
 
   it(`[B2-4] [B2-6] [LW-5] loses nothing and pays nothing twice over ${KILLS} kills`, async () => {
-    const seed = Number(process.env["SLUICE_SEED"] ?? Date.now() % 1_000_000);
+    const seed = Number(SLUICE_SEED ?? Date.now() % 1_000_000);
     console.log(`kills with SLUICE_SEED=${seed}`);
     const random = generator(seed);
     const hashes = await two.bob.call("invoices", PAYMENTS, AMOUNT_MSAT);
