@@ -160,7 +160,7 @@ describe("buildCommitment", () => {
     const buffer = createCommitmentBuffer();
     const first = withHtlcs(htlc(7));
     for (const change of [
-      { amountMsat: 1_000_001n },
+      { amountMsat: 1_001_000n },
       { expiry: 601 },
       { paymentHash: bytes32("x") },
       { direction: "received" as const },
