@@ -41,7 +41,7 @@ export class ReorganisationTooDeep extends ChainError {
   }
 }
 
-export type ChainFollowerOptions = {
+type ChainFollowerOptions = {
   readonly chain: BitcoinChain;
   readonly clock: Clock;
   /** The blocks that the store holds; none for a new node. */

@@ -221,9 +221,7 @@ export class WalletCoins {
 
   private untrack(tracked: Tracked): void {
     this.tracked.delete(tracked.id);
-    for (const key of spends(tracked.transaction)) {
-      if (this.spenders.get(key)?.id === tracked.id) this.spenders.delete(key);
-    }
+    for (const key of spends(tracked.transaction)) this.spenders.delete(key);
   }
 
   private receive(batch: Batch, txid: Txid, transaction: Transaction, height: number | undefined): void {
