@@ -11,6 +11,9 @@ import { type HtlcRow, otherSide, type Side } from "./rows.ts";
 import { type ChannelState, lockOf } from "./state.ts";
 import { type View, withAdd } from "./view.ts";
 
+/** What the field of the message can say: 32 bits. */
+const MAX_AMOUNT_MSAT = 0xffff_ffffn;
+
 type UpdateAdd = Extract<PktMessage, { type: "update_add_htlc" }>;
 
 /** A limit that an add would break, in words that fit both directions. */
@@ -61,15 +64,18 @@ export function offer(state: ChannelState, input: Extract<Input, { type: "offer"
     return violation("channel_closing", "B2-32");
   }
   if (state.stage.stage !== "open") return violation("not_open", "B2-13", { detail: state.stage.stage });
+  if (hasLostAnchor(state)) return violation("not_open", "LW-3", { detail: "the anchor is not confirmed" });
   if (!context.peerReady) return violation("peer_not_ready", "B2-4");
   if (context.unacknowledged >= MAX_UNACKNOWLEDGED) {
     return violation("too_much_unacknowledged", "B2-6", { limit: MAX_UNACKNOWLEDGED, actual: context.unacknowledged });
   }
   if (amountMsat <= 0n) return violation("amount_zero", "B2-17", { limit: 1n, actual: amountMsat });
-  if (amountMsat > 0xffff_ffffn)
-    return violation("amount_out_of_range", "B2-12", { limit: 0xffff_ffffn, actual: amountMsat });
+  if (amountMsat > MAX_AMOUNT_MSAT) {
+    return violation("amount_out_of_range", "B2-12", { limit: MAX_AMOUNT_MSAT, actual: amountMsat });
+  }
   const soonest = context.height + (state.terms.remote?.delay ?? 0);
-  if (expiry < soonest) return violation("expiry_too_soon", "B2-20", { limit: soonest, actual: expiry });
+  if (!Number.isInteger(expiry) || expiry < soonest)
+    return violation("expiry_too_soon", "B2-20", { limit: soonest, actual: expiry });
   const latest = context.height + policy.expiryHorizon;
   if (expiry > latest) return violation("expiry_too_far", "B2-16", { limit: latest, actual: expiry });
   if (state.revocationLocks.has(lockOf(paymentHash))) return violation("payment_hash_is_revocation_hash", "B2-34");
@@ -88,6 +94,11 @@ export function offer(state: ChannelState, input: Extract<Input, { type: "offer"
   if (broken !== undefined) return violation(broken.kind, broken.rule, { limit: broken.limit, actual: broken.actual });
   const message = { type: "update_add_htlc" as const, id: htlc.id, amountMsat, paymentHash, expiry, route };
   return step([{ type: "htlc_added", row: htlc }], [send(state, message)]);
+}
+
+/** A reorganisation took the anchor out of the chain, and it is not ours alone: nothing is staked on it until it is back. */
+function hasLostAnchor(state: ChannelState): boolean {
+  return (state.terms.local?.minDepth ?? 0) > 0 && state.funding?.confirmedHeight === undefined;
 }
 
 /** The next id of a side: even for the channel's initiator, odd for its responder, each two above the last. Spec: LS-21. */

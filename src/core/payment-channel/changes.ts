@@ -16,7 +16,15 @@ import {
   type TermsRow,
   type TotalsRow,
 } from "./rows.ts";
-import { amountOf, type ChannelState, isSettled, type LocalChange, lockOf, oldestUnrevoked } from "./state.ts";
+import {
+  amountOf,
+  type ChannelState,
+  isSettled,
+  type LocalChange,
+  liveFees,
+  lockOf,
+  oldestUnrevoked,
+} from "./state.ts";
 import { withAdd, withFeeRate, withRemoval } from "./view.ts";
 
 /** What a step changes: one member per kind of row. The journal hands them to the store as they are. */
@@ -150,7 +158,7 @@ function applyRemoval(state: ChannelState, id: bigint, removal: Removal, removeN
 }
 
 function applyFee(state: ChannelState, row: FeeRow): void {
-  state.fees.push(row);
+  state.fees = liveFees([...state.fees, row], state.commitments.local?.coverage.local ?? 0);
   state.view = withFeeRate(state.view, row.owner, row.feeRate);
   if (row.number === 0 || row.owner === "remote") {
     state.acknowledgedView = withFeeRate(state.acknowledgedView, row.owner, row.feeRate);
@@ -228,9 +236,6 @@ function afterCommitmentMoved(state: ChannelState): void {
     if (uses === 0) state.locks.delete(htlc.lock);
     else state.locks.set(htlc.lock, uses);
   }
-  state.fees = state.fees.filter((fee) => {
-    const successor = state.fees.find((other) => other.owner === fee.owner && other.number > fee.number);
-    return successor === undefined || successor.number > settledUpTo[fee.owner];
-  });
+  state.fees = liveFees(state.fees, local.coverage.local);
   state.totals = { ...state.totals, localUnrevoked: local.number, remoteUnrevoked: remote.number, settledUpTo };
 }

@@ -16,6 +16,7 @@ import {
   type Close,
   closeTransaction,
   commitmentFee,
+  DUST_LIMIT_SAT,
   isStandardCloseScript,
   payToWitnessPublicKeyHash,
   serializeTransaction,
@@ -88,7 +89,7 @@ export function receiveClearing(
 export function closeIfDue(state: ChannelState, context: Context): StepResult {
   if (state.stage.stage !== "open" || !context.peerReady || state.clearing.remote === undefined) return NOTHING;
   if (state.clearing.local === undefined) return sendClearing(state, undefined, context);
-  if (!isDrained(state) || state.closeOffers.length > 0) return NOTHING;
+  if (!isDrained(state) || hasUncommittedFee(state) || state.closeOffers.length > 0) return NOTHING;
   // One side starts, so that first offers do not cross as a rule; the rules cover the crossing all the same.
   if (state.channel.initiator !== "local") return NOTHING;
   return sendOffer(state, firstOffer(state, context), context);
@@ -97,6 +98,15 @@ export function closeIfDue(state: ChannelState, context: Context): StepResult {
 /** No HTLC in any commitment that counts, none being removed, and every older commitment revoked. Spec: LS-32. */
 function isDrained(state: ChannelState): boolean {
   return state.htlcs.size === 0 && state.commitments.remote.length === 1 && !hasUnsignedChanges(state);
+}
+
+/**
+ * A fee rate of ours that the peer has not signed for. It will: a close_signature before that would find it at work on an
+ * update. The other way round there is nothing to wait for, since update_fee ends with the first close_signature.
+ */
+function hasUncommittedFee(state: ChannelState): boolean {
+  const covered = state.commitments.local?.coverage.local ?? 0;
+  return state.fees.some((fee) => fee.owner === "local" && fee.number > covered);
 }
 
 /** The fees of the two final commitments: an offer is at most the lower by its sender, the higher by its receiver. */
@@ -115,8 +125,18 @@ function firstOffer(state: ChannelState, context: Context): Satoshi {
   const sample = closing(state, 0n as Satoshi);
   const vbytes = sample.ok ? virtualSize(signed(state, sample.value.transaction, LONGEST, LONGEST)) : 0;
   const wanted = even(BigInt(Math.ceil((estimatedFeeRate(context.fees) * vbytes) / 1000)) + 1n);
-  const { lower } = finalFees(state);
-  return (wanted > lower ? even(lower) : wanted) as Satoshi;
+  return least(wanted, least(finalFees(state).lower, highestPayable(state))) as Satoshi;
+}
+
+function least(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
+/** A fee at which the richer side's output is sure to remain. */
+function highestPayable({ totals }: ChannelState): bigint {
+  const poorer = least(totals.localMsat, totals.remoteMsat);
+  const richerSat = (totals.localMsat + totals.remoteMsat - poorer) / 1000n;
+  return richerSat > DUST_LIMIT_SAT ? even(richerSat - DUST_LIMIT_SAT) : 0n;
 }
 
 /** In the place of a signature, for its size. */
@@ -192,6 +212,8 @@ export function receiveCloseSignature(
   context: Context,
 ): StepResult {
   const { closeFeeSat, signature } = message;
+  // Two answers that crossed, each taking the other's fee: both closes are good, and the chain takes one of them.
+  if (state.stage.stage === "close_agreed") return NOTHING;
   if (state.stage.stage !== "open") return unexpected("close_signature", state.stage.stage, "B2-33");
   if (!isDrained(state)) return unexpected("close_signature before the HTLCs are gone", state.stage.stage, "B2-33");
   const ours = lastOffer(state, "local");
@@ -274,8 +296,13 @@ function agree(
 
 /** The agreed close, signed by both, for broadcasting it again after a restart. */
 export function agreedClose(state: ChannelState, context: Pick<Context, "signer" | "keys">): Uint8Array | undefined {
+  return state.stage.stage === "close_agreed" ? newestClose(state, context) : undefined;
+}
+
+/** The close by the peer's newest close_signature, signed by us too: what counts when the channel fails. Spec: B2-43, B2-56. */
+export function newestClose(state: ChannelState, context: Pick<Context, "signer" | "keys">): Uint8Array | undefined {
   const offer = state.closeOffers.findLast((row) => row.side === "remote");
-  if (state.stage.stage !== "close_agreed" || offer === undefined) return undefined;
+  if (offer === undefined) return undefined;
   const built = closing(state, offer.feeSat);
   if (!built.ok) return undefined;
   const local = signClose(state, built.value, context);

@@ -19,7 +19,7 @@ import { NOTHING, type StepResult, send, step, tell, unexpected, violation } fro
 import { MAX_UNREVOKED } from "./policy.ts";
 import { type CommitmentRow, type Coverage, otherSide } from "./rows.ts";
 import { signCommitment, verifyCommitment } from "./snapshot.ts";
-import { type ChannelState, feeRateFor, lockOf, newest } from "./state.ts";
+import { type ChannelState, feeRateFor, isLate, lockOf, newest } from "./state.ts";
 
 type UpdateCommit = Extract<PktMessage, { type: "update_commit" }>;
 type UpdateRevocation = Extract<PktMessage, { type: "update_revocation" }>;
@@ -135,7 +135,7 @@ function tellCleared(state: ChannelState, after: Coverage): Effect[] {
     const { offerer, removal, removeNumber, id, paymentHash } = htlc;
     if (offerer === "remote") {
       const clears = htlc.addNumber > before.remote && htlc.addNumber <= after.remote;
-      if (clears) effects.push(tell({ type: "htlc_cleared", htlc }));
+      if (clears && !isLate(state, htlc)) effects.push(tell({ type: "htlc_cleared", htlc }));
     } else if (removal?.type === "failed") {
       const remover = otherSide(offerer);
       const settles = removeNumber > before[remover] && removeNumber <= after[remover];

@@ -4,7 +4,7 @@ import { commitmentFee } from "../bitcoin/index.ts";
 import type { PktMessage } from "../wire/index.ts";
 import { peerView } from "./adds.ts";
 import type { Context, Input } from "./input.ts";
-import { type StepResult, send, step, unexpected, violation } from "./outcome.ts";
+import { NOTHING, type StepResult, send, step, unexpected, violation } from "./outcome.ts";
 import { feeRateFloor, maxUpdateFeeRate } from "./policy.ts";
 import type { Side } from "./rows.ts";
 import type { ChannelState } from "./state.ts";
@@ -25,8 +25,11 @@ export function setFee(state: ChannelState, feeRate: number, context: Context): 
   if (!context.peerReady) return violation("peer_not_ready", "B2-4");
   const lowest = feeRateFloor(context.fees);
   const highest = maxUpdateFeeRate(context.fees);
-  if (feeRate < lowest || feeRate > highest) {
-    return violation("fee_rate_unreasonable", "B2-25", { limit: feeRate < lowest ? lowest : highest, actual: feeRate });
+  if (!Number.isInteger(feeRate) || feeRate < lowest || feeRate > highest) {
+    return violation("fee_rate_unreasonable", "B2-25", {
+      limit: feeRate > highest ? highest : lowest,
+      actual: feeRate,
+    });
   }
   const missing = shortage(withFeeRate(state.view, "local", feeRate), "local");
   if (missing > 0n) return violation("insufficient_balance", "B2-18", { limit: 0n, actual: -missing });
@@ -48,6 +51,8 @@ export function receiveFee(
   if (state.closeOffers.some((offer) => offer.side === "remote")) {
     return unexpected("update_fee after close_signature", state.stage.stage, "B2-33");
   }
+  // It crosses our first close_signature: both sides leave it at the fee rates that are signed for.
+  if (state.closeOffers.length > 0) return NOTHING;
   const highest = maxUpdateFeeRate(context.fees);
   if (feeRate > highest) {
     return violation("remote_fee_rate_unreasonable", "B2-25", { limit: highest, actual: feeRate });

@@ -126,8 +126,13 @@ export function begin(request: OpenRequest, context: Context): Result<Begun, Cha
     return violation("amount_out_of_range", "B2-46", { limit: policy.minAmountSat, actual: amountSat });
   }
   const feeRate = request.feeRate ?? ownFeeRate(fees, 0);
-  if (feeRate < feeRateFloor(fees)) {
-    return violation("fee_rate_unreasonable", "B2-44", { limit: feeRateFloor(fees), actual: feeRate });
+  const lowest = feeRateFloor(fees);
+  const highest = maxOpeningFeeRate(fees);
+  if (!Number.isInteger(feeRate) || feeRate < lowest || feeRate > highest) {
+    return violation("fee_rate_unreasonable", "B2-44", {
+      limit: feeRate > highest ? highest : lowest,
+      actual: feeRate,
+    });
   }
   const spare = amountSat - reserveSat(amountSat, undefined) - commitmentFee(feeRate, 0);
   if (pushMsat > spare * 1000n) {
@@ -275,11 +280,11 @@ export function receiveOpenChannel(state: ChannelState, message: OpenChannel, co
   if (state.terms.remote !== undefined) return unexpected("second open_channel", state.stage.stage, "B2-7");
   const judged = judgeTerms(message, own, state.channel.index, context);
   if (!judged.ok) return judged;
-  const reserve = reserveSat(amountSat, message.channelReserveSat);
-  const fee = highestFirstFee(own.initialFeeRate, message.initialFeeRate);
-  const needed = state.channel.pushMsat / 1000n + reserve + fee;
+  const excessive = judgeReserve(amountSat, message.channelReserveSat);
+  if (!excessive.ok) return excessive;
+  const needed = neededSat(amountSat, state.channel.pushMsat, own, judged.value);
   if (amountSat < needed) {
-    return violation("remote_reserve_unreasonable", "B2-12", { limit: amountSat, actual: needed });
+    return violation("remote_terms_unacceptable", "B2-12", { limit: amountSat, actual: needed });
   }
   const script = payToWitnessScriptHash(anchorScript(own.commitKey, message.commitKey));
   const id = lastingId(state.channel.temporaryId, own.commitKey, message.commitKey);
@@ -290,8 +295,17 @@ export function receiveOpenChannel(state: ChannelState, message: OpenChannel, co
   );
 }
 
-function highestFirstFee(a: number, b: number): bigint {
-  return commitmentFee(Math.max(a, b), 0);
+/** What an anchor has to hold: the dearer first commitment's fee, the initiator's reserve, and what it gives away. */
+function neededSat(amountSat: bigint, pushMsat: bigint, initiator: TermsRow, responder: TermsRow): bigint {
+  const fee = commitmentFee(Math.max(initiator.initialFeeRate, responder.initialFeeRate), 0);
+  return fee + reserveSat(amountSat, responder.channelReserveSat) + (pushMsat + 999n) / 1000n;
+}
+
+/** The peer may ask us to keep up to 5 % of the anchor, or what the protocol asks in any case. */
+function judgeReserve(amountSat: bigint, asked: bigint | undefined): Result<undefined, ChannelError> {
+  const limit = reserveSat(amountSat, amountSat / 20n);
+  if (asked === undefined || asked <= limit) return { ok: true, value: undefined };
+  return violation("remote_reserve_unreasonable", "B2-8", { limit, actual: asked });
 }
 
 /** Balances of the first commitments, and our and the peer's commitment 0. */
@@ -404,15 +418,9 @@ function judgeAmount(
   if (amountSat < policy.minAmountSat) {
     return violation("anchor_too_small", "B2-46", { limit: policy.minAmountSat, actual: amountSat });
   }
-  const fee = highestFirstFee(own.initialFeeRate, theirs.initialFeeRate);
-  const needed = fee + reserveSat(amountSat, own.channelReserveSat) + (pushMsat + 999n) / 1000n;
+  const needed = neededSat(amountSat, pushMsat, theirs, own);
   if (amountSat < needed) return violation("anchor_too_small", "B2-12", { limit: needed, actual: amountSat });
-  const asked = theirs.channelReserveSat ?? 0n;
-  const highestReserve = reserveSat(amountSat, amountSat / 20n);
-  if (asked > highestReserve) {
-    return violation("remote_reserve_unreasonable", "B2-8", { limit: highestReserve, actual: asked });
-  }
-  return { ok: true, value: undefined };
+  return judgeReserve(amountSat, theirs.channelReserveSat);
 }
 
 /** Initiator: our first commitment is signed, so the anchor may go out. Spec: B2-11, B2-47. */
@@ -431,12 +439,12 @@ export function receiveOpenCommitSig(state: ChannelState, signature: Uint8Array,
   );
 }
 
-/** Whether the anchor is as deep as we ask for. */
+/** Whether the anchor is as deep as we ask for. Only our own money needs no block: the peer's is looked at on chain first. */
 function isDeepEnough(state: ChannelState, height: number): boolean {
-  const { funding, terms } = state;
+  const { funding, terms, channel } = state;
   const needed = terms.local?.minDepth ?? 0;
   if (funding === undefined) return false;
-  if (needed === 0) return true;
+  if (needed === 0 && channel.initiator === "local") return true;
   return funding.confirmedHeight !== undefined && height - funding.confirmedHeight + 1 >= needed;
 }
 

@@ -44,9 +44,6 @@ export const MAX_UNREVOKED = 16;
 /** Messages that the peer has not acknowledged, beyond which nothing new is offered. */
 export const MAX_UNACKNOWLEDGED = 10_000;
 
-/** Above this a locktime means seconds. Spec: B2-57. */
-export const LOCKTIME_THRESHOLD = 500_000_000;
-
 export const DEFAULT_POLICY: ChannelPolicy = {
   delay: 144,
   maxDelay: 1008,

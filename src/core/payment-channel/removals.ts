@@ -11,7 +11,7 @@ import type { ChannelErrorType } from "./errors.ts";
 import type { Context, Input } from "./input.ts";
 import { type StepResult, send, step, tell, unexpected, violation } from "./outcome.ts";
 import type { Removal, Side } from "./rows.ts";
-import { type ChannelState, type Htlc, isCleared } from "./state.ts";
+import { type ChannelState, type Htlc, isCleared, isLate } from "./state.ts";
 
 type Fulfill = Extract<PktMessage, { type: "update_fulfill_htlc" }>;
 type Fail = Extract<PktMessage, { type: "update_fail_htlc" }>;
@@ -24,8 +24,13 @@ function obstacle(state: ChannelState, id: bigint, offerer: Side, removal: Remov
   if (htlc === undefined || htlc.offerer !== offerer) return "unknown_htlc";
   if (htlc.removal !== undefined) return "already_removed";
   if (!isCleared(state, htlc)) return "htlc_not_cleared";
-  if (removal.type === "fulfilled" && !equalBytes(sha256(removal.preimage), htlc.paymentHash)) return "wrong_preimage";
+  if (removal.type === "fulfilled" && !isPreimage(removal.preimage, htlc.paymentHash)) return "wrong_preimage";
   return htlc;
+}
+
+/** Scripts take a preimage of 32 bytes only, whatever else may have the same hash. */
+function isPreimage(preimage: Uint8Array, paymentHash: Uint8Array): boolean {
+  return preimage.length === 32 && equalBytes(sha256(preimage), paymentHash);
 }
 
 /** Settles an HTLC offered to us. The preimage leaves only for a cleared add. Spec: B2-22, B2-23. */
@@ -43,6 +48,8 @@ function remove(state: ChannelState, id: bigint, removal: Removal, context: Cont
   if (!context.peerReady) return violation("peer_not_ready", "B2-4");
   const found = obstacle(state, id, "remote", removal);
   if (typeof found === "string") return violation(found, "B2-23", { actual: id });
+  if (removal.type === "fulfilled" && isLate(state, found))
+    return violation("channel_closing", "B2-32", { actual: id });
   const message: PktMessage =
     removal.type === "fulfilled"
       ? { type: "update_fulfill_htlc", id, preimage: removal.preimage }

@@ -142,11 +142,14 @@ export function load(rows: ChannelRows, acknowledged: number, ownHash: (number: 
   state.stage = rows.stage;
   state.funding = rows.funding;
   state.totals = rows.totals;
-  state.fees = [...rows.fees].sort((a, b) => a.number - b.number);
   for (const commitment of [...rows.commitments].sort((a, b) => a.number - b.number)) {
     if (commitment.holder === "local") state.commitments.local = commitment;
     else state.commitments.remote.push(commitment);
   }
+  state.fees = liveFees(
+    [...rows.fees].sort((a, b) => a.number - b.number),
+    state.commitments.local?.coverage.local ?? 0,
+  );
   for (const { number, hash } of rows.revocationHashes) state.revocationHashes.set(number, hash);
   state.revocationSlots = [...rows.revocationSlots];
   for (const clearing of rows.clearings) state.clearing[clearing.side] = clearing;
@@ -200,6 +203,17 @@ function noteLastChange(state: ChannelState, side: Side, number: number): void {
 
 function newestFeeRate(state: ChannelState, side: Side): number {
   return state.fees.findLast((fee) => fee.owner === side)?.feeRate ?? 0;
+}
+
+/**
+ * The fee rows that a commitment to come can still need, of rows in the order of their numbers: the peer's newest, since we
+ * sign up to everything that we got; of ours, the one that our newest commitment covers and all after it.
+ */
+export function liveFees(fees: readonly FeeRow[], covered: number): FeeRow[] {
+  const theirs = fees.filter((fee) => fee.owner === "remote").slice(-1);
+  const ours = fees.filter((fee) => fee.owner === "local");
+  const current = ours.findLastIndex((fee) => fee.number <= covered);
+  return [...theirs, ...ours.slice(Math.max(current, 0))];
 }
 
 /** Our own view from the totals and the live HTLCs. */
@@ -277,6 +291,12 @@ function isCoveredByAll(state: ChannelState, side: Side, number: number): boolea
 /** In both newest commitments, and every earlier one without it revoked. Spec: LS-10, LS-19. */
 export function isCleared(state: ChannelState, htlc: HtlcRow): boolean {
   return isCoveredByAll(state, htlc.offerer, htlc.addNumber);
+}
+
+/** Offered after the peer could know that we are closing: it must be failed, and nobody is told of it. Spec: B2-32. */
+export function isLate(state: ChannelState, htlc: HtlcRow): boolean {
+  const ours = state.clearing.local;
+  return htlc.offerer === "remote" && ours !== undefined && htlc.addNumber > ours.acknowledge;
 }
 
 /** Gone from both newest commitments, and every earlier one with it revoked. Spec: LS-10. */

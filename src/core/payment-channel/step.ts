@@ -2,7 +2,7 @@ import { assertNever } from "../base/index.ts";
 import type { PktMessage } from "../wire/index.ts";
 import { offer, receiveAdd } from "./adds.ts";
 import type { ChannelChange } from "./changes.ts";
-import { close, closeIfDue, receiveClearing, receiveCloseSignature } from "./closing.ts";
+import { close, closeIfDue, newestClose, receiveClearing, receiveCloseSignature } from "./closing.ts";
 import { commitIfDue, receiveCommit, receiveRevocation } from "./commits.ts";
 import { describeError } from "./errors.ts";
 import { receiveFee, setFee } from "./fees.ts";
@@ -18,7 +18,7 @@ import {
 } from "./opening.ts";
 import { moveTo, NOTHING, step as outcome, type StepResult, send, tell, unexpected } from "./outcome.ts";
 import { failHtlc, fulfill, receiveRemoval } from "./removals.ts";
-import { type ChannelState, isCleared } from "./state.ts";
+import { type ChannelState, isCleared, isLate } from "./state.ts";
 
 /**
  * What a channel does with an input: a pure function. The state is only read; `apply` makes the changes, and only where
@@ -33,7 +33,8 @@ export function step(state: ChannelState, input: Input, context: Context): StepR
     case "funded":
       return funded(state, input, context);
     case "funding_failed":
-      return end(state, "abandoned", describeError(input.error), true);
+      if (state.stage.stage !== "awaiting_open_channel") return NOTHING;
+      return end(state, "abandoned", describeError(input.error), context.peerReady);
     case "offer":
       return offer(state, input, context);
     case "fulfill":
@@ -53,7 +54,7 @@ export function step(state: ChannelState, input: Input, context: Context): StepR
     case "funding_spent":
       return fundingSpent(state, input.height);
     case "fail":
-      return fail(state, describeError(input.error), input.notify && context.peerReady);
+      return fail(state, describeError(input.error), input.notify && context.peerReady, context);
     default:
       return assertNever(input);
   }
@@ -108,7 +109,7 @@ function receiveMessage(
       return receiveCloseSignature(state, message, context);
     case "error":
       // The peer has failed the channel: so do we, and send no error back (B2-42).
-      return fail(state, `the peer failed the channel: ${message.problem}`, false);
+      return fail(state, `the peer failed the channel: ${message.problem}`, false, context);
     case "authenticate":
       return unexpected("authenticate with a channel id", state.stage.stage, "B2-5");
     default:
@@ -129,11 +130,9 @@ function endOfBatch(state: ChannelState, context: Context): StepResult {
 
 /** Fails, one at a time, the HTLCs that came after our close_clearing. Spec: B2-32. */
 function failLateHtlcs(state: ChannelState, context: Context): StepResult | undefined {
-  const ours = state.clearing.local;
-  if (ours === undefined || state.stage.stage !== "open" || !context.peerReady) return undefined;
+  if (state.clearing.local === undefined || state.stage.stage !== "open" || !context.peerReady) return undefined;
   for (const htlc of state.htlcs.values()) {
-    const late = htlc.offerer === "remote" && htlc.addNumber > ours.acknowledge;
-    if (late && htlc.removal === undefined && isCleared(state, htlc)) {
+    if (isLate(state, htlc) && htlc.removal === undefined && isCleared(state, htlc)) {
       return failHtlc(state, htlc.id, new TextEncoder().encode("channel is closing"), context);
     }
   }
@@ -145,20 +144,34 @@ function tellAgain(state: ChannelState): StepResult {
   const effects: Effect[] = [];
   for (const htlc of state.htlcs.values()) {
     const waits = htlc.offerer === "remote" && htlc.removal === undefined && isCleared(state, htlc);
-    if (waits) effects.push(tell({ type: "htlc_cleared", htlc }));
+    if (waits && !isLate(state, htlc)) effects.push(tell({ type: "htlc_cleared", htlc }));
   }
   return outcome([], effects);
 }
 
-/** Before an anchor could be broadcast nothing is at stake; afterwards the newest commitment is what counts. Spec: B2-43. */
-function fail(state: ChannelState, reason: string, notify: boolean): StepResult {
+/**
+ * Before an anchor could be broadcast nothing is at stake; afterwards the newest commitment is what counts, unless the peer
+ * signed a close. Spec: B2-43, B2-56.
+ */
+function fail(state: ChannelState, reason: string, notify: boolean, context: Context): StepResult {
   if (isOver(state) || state.stage.stage === "close_agreed") return NOTHING;
+  const close = newestClose(state, context);
+  if (close !== undefined) {
+    const ended = end(state, "close_agreed", reason, notify);
+    if (!ended.ok) return ended;
+    return outcome(ended.value.changes, [{ type: "broadcast", transaction: close }, ...ended.value.effects]);
+  }
   // A responder whose peer holds its signature can't know whether the anchor goes out.
   const anchored = state.commitments.local?.signature !== undefined;
   return end(state, anchored ? "failed" : "abandoned", reason, notify);
 }
 
-function end(state: ChannelState, stage: "failed" | "abandoned", reason: string, notify: boolean): StepResult {
+function end(
+  state: ChannelState,
+  stage: "failed" | "abandoned" | "close_agreed",
+  reason: string,
+  notify: boolean,
+): StepResult {
   const moved = moveTo(state, { stage, failure: reason });
   const effects: Effect[] = notify ? [send(state, { type: "error", problem: reason })] : [];
   if (stage === "abandoned" && state.channel.initiator === "local") effects.push(tell({ type: "release_funding" }));
