@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { asTxid, concatBytes, equalBytes, toHex } from "../../src/core/base/index.ts";
+import { parseTransaction, transactionId } from "../../src/core/bitcoin/index.ts";
 import type { BitcoinChain, Block, ChainEvent, Outpoint } from "../../src/ports/bitcoin-chain.ts";
 
 /** What the suite needs of a chain besides the port: the hand that moves it. */
@@ -185,6 +186,20 @@ export function describeBitcoinChain(name: string, open: () => Promise<ChainFixt
         await fixture.mine(1);
         expect(await chain.unspent(outpoint)).toBeUndefined();
         expect(await chain.unspent(spend.outpoint)).toMatchObject({ confirmations: 1 });
+      });
+
+      it("tells the output of a coinbase, which can't be spent at once", async () => {
+        await fixture.mine(1);
+        const [raw] = (await blockAt((await chain.tip()).height)).transactions;
+        const coinbase = parseTransaction(raw ?? new Uint8Array());
+        if (!coinbase.ok) throw new Error(coinbase.error.type);
+        const [output] = coinbase.value.outputs;
+        expect(await chain.unspent({ txid: transactionId(coinbase.value), index: 0 })).toEqual({
+          amountSat: output?.amountSat,
+          script: output?.script,
+          confirmations: 1,
+          coinbase: true,
+        });
       });
 
       it("does not show what does not exist", async () => {

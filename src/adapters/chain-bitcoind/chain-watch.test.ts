@@ -9,12 +9,14 @@ import {
   type WatchedClock,
   watchedClock,
 } from "../../../test/support/fake-bitcoind.ts";
+import { type FakePublisher, fakePublisher } from "../../../test/support/fake-publisher.ts";
 import { toHex } from "../../core/base/index.ts";
 import type { ChainEvent } from "../../ports/bitcoin-chain.ts";
 import { type ChainWatch, chainWatch } from "./chain-watch.ts";
 import { type JsonRpc, jsonRpc } from "./json-rpc.ts";
 
-const POLL_MS = 1000;
+/** Not one of the pauses between attempts, which the clock could not tell from it. */
+const POLL_MS = 1700;
 const TIMEOUT_MS = 7000;
 
 const hash = (n: number): string => n.toString(16).padStart(64, "0");
@@ -242,6 +244,64 @@ describe("the watch for news, polling", () => {
     await rpc.call("getbestblockhash", []);
     expect(seen).toEqual([]);
     expect(clock.waiting()).toEqual([]);
+  });
+
+  describe("where a publisher sends the transactions", () => {
+    let publisher: FakePublisher;
+    let other: ChainWatch;
+    let seen: string[];
+
+    beforeEach(async () => {
+      publisher = await fakePublisher();
+      const zmq = { rawTx: publisher.endpoint };
+      other = chainWatch({ rpc, clock, pollMs: POLL_MS, requestTimeoutMs: TIMEOUT_MS, zmq });
+      seen = [];
+      other.subscribe((event) => seen.push(written(event)));
+    });
+    afterEach(async () => {
+      other.close();
+      await publisher.close();
+    });
+
+    const listings = (): number => node.calls.filter((call) => call.method === "getrawmempool").length;
+
+    /** Waits until an event was seen that the test brings about by a message. */
+    async function published(body: number): Promise<void> {
+      const heard = new Promise<void>((resolve) => {
+        const end = other.subscribe(() => {
+          end();
+          resolve();
+        });
+      });
+      publisher.publish("rawtx", Uint8Array.of(body));
+      await heard;
+    }
+
+    it("lists the mempool until the subscription has surely been taken up, and no longer", async () => {
+      await other.start();
+      await publisher.subscribed();
+      mempool.set(hash(50), "aa");
+      await published(0xbb);
+      for (let i = 0; i < 3; i++) await poll();
+      expect(seen.toSorted()).toEqual(["mempool aa", "mempool bb"]);
+      const before = listings();
+      for (let i = 0; i < 3; i++) await poll();
+      expect(listings()).toBe(before);
+    });
+
+    it("lists it again when the publisher is lost, without reporting what it had sent", async () => {
+      await other.start();
+      await publisher.subscribed();
+      for (let i = 0; i < 3; i++) await poll();
+      await published(0xaa);
+      mempool.set(hash(50), "aa");
+      await publisher.close();
+      await clock.armed(500);
+      await poll();
+      mempool.set(hash(51), "bb");
+      await poll();
+      expect(seen).toEqual(["mempool aa", "mempool bb"]);
+    });
   });
 
   describe("where the node has waitfornewblock", () => {

@@ -44,11 +44,13 @@ describe("a ZMQ subscriber", () => {
   let lost: ReturnType<typeof counter>;
   let received: ReturnType<typeof counter>;
   let bodies: Uint8Array[];
+  let atMessage: () => void;
 
   beforeEach(async () => {
     sockets = [];
     [accepted, subscribed, lost, received] = [counter(), counter(), counter(), counter()];
     bodies = [];
+    atMessage = () => {};
     server = createServer((socket) => {
       socket.on("error", () => {});
       sockets.push(socket);
@@ -68,6 +70,7 @@ describe("a ZMQ subscriber", () => {
       onLost: lost.more,
       onMessage(body) {
         bodies.push(body);
+        atMessage();
         received.more();
       },
     });
@@ -186,6 +189,17 @@ describe("a ZMQ subscriber", () => {
     socket.write(message("rawtx", Uint8Array.of(1)));
     await ended;
     expect([received.count, lost.count, clock.waiting()]).toEqual([0, 0, []]);
+  });
+
+  it("passes on nothing after a message at which it is closed", async () => {
+    subscriber.open();
+    const socket = await connection(1);
+    await shakeHands(socket);
+    const ended = once(socket.resume(), "close");
+    atMessage = () => subscriber.close();
+    socket.write(concatBytes(message("rawtx", Uint8Array.of(1)), message("rawtx", Uint8Array.of(2))));
+    await ended;
+    expect(bodies).toEqual([Uint8Array.of(1)]);
   });
 
   it("does not connect again once closed between two attempts", async () => {
