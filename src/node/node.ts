@@ -7,8 +7,9 @@ import {
   type PaymentHash,
   type Result,
   type Satoshi,
+  type Txid,
 } from "../core/base/index.ts";
-import { createCommitmentBuffer, type InsufficientFunds, parseTransaction } from "../core/bitcoin/index.ts";
+import { createCommitmentBuffer, type InsufficientFunds, parseTransaction, transactionId } from "../core/bitcoin/index.ts";
 import { type KeyPaths, keyPaths, type Signer, seedSigner } from "../core/crypto/index.ts";
 import type { InvoiceRow, PaymentRow } from "../core/payment/index.ts";
 import {
@@ -133,13 +134,14 @@ export class SluiceNode {
         this.wallet.connectBlock(batch, block.height, block.transactions);
         this.channelSet.connectBlock(batch, block);
         batch.afterCommit(() => {
-          this.rebroadcast();
+          this.tend(() => this.rebroadcast());
           events.emit({ type: "block", height: block.height });
         });
       },
       onDisconnect: (batch, height) => {
         this.wallet.disconnectBlock(batch, height);
         this.channelSet.disconnectBlock(batch, height);
+        batch.afterCommit(() => this.tend(() => this.settleDoubts()));
       },
       onTrouble: (error) => events.emit({ type: "trouble", problem: error.message }),
     });
@@ -190,12 +192,12 @@ export class SluiceNode {
   async start(): Promise<void> {
     await this.fees.start();
     await this.follower.start();
-    this.rebroadcast();
+    await this.rebroadcast();
     await this.settleDoubts();
     this.peers.start();
   }
 
-  /** Asks the chain what became of unconfirmed transactions while the node was down. */
+  /** Asks the chain what became of unconfirmed transactions, after a restart or a reorganisation. */
   private async settleDoubts(): Promise<void> {
     for (const outpoint of this.wallet.doubts()) {
       const unspent = (await this.options.chain.unspent(outpoint)) !== undefined;
@@ -220,24 +222,36 @@ export class SluiceNode {
     this.events.emit({ type: "halted", cause });
   }
 
+  /** Does something of the node's own accord; what goes wrong is told, and comes up again with the next block. */
+  private tend(work: () => Promise<void>): void {
+    work().catch((cause: unknown) => {
+      this.events.emit({ type: "trouble", problem: cause instanceof Error ? cause.message : String(cause) });
+    });
+  }
+
   private broadcast(batch: Batch, transaction: Uint8Array): void {
     const parsed = parseTransaction(transaction);
-    if (parsed.ok) this.wallet.broadcastNoted(batch, parsed.value);
-    batch.afterCommit(() => void this.give(transaction));
+    if (!parsed.ok) return;
+    this.wallet.broadcastNoted(batch, parsed.value);
+    batch.afterCommit(() => this.tend(() => this.give(transaction, transactionId(parsed.value))));
   }
 
   /** Gives a transaction to the network; what can't be given now is given again with the next block. */
-  private async give(transaction: Uint8Array): Promise<void> {
-    try {
-      const result = await this.options.chain.broadcast(transaction);
-      if (result.type === "rejected") this.events.emit({ type: "broadcast_rejected", reason: result.reason });
-    } catch (cause) {
-      this.events.emit({ type: "trouble", problem: cause instanceof Error ? cause.message : String(cause) });
-    }
+  private async give(transaction: Uint8Array, txid: Txid): Promise<void> {
+    const result = await this.options.chain.broadcast(transaction);
+    if (result.type !== "rejected") return;
+    this.events.emit({ type: "broadcast_rejected", reason: result.reason });
+    await this.journal.submit("other", (batch) => this.wallet.abandon(batch, txid));
   }
 
-  private rebroadcast(): void {
-    for (const transaction of this.channelSet.broadcasts()) void this.give(transaction);
+  /** What should be on chain and is not, as far as we know. */
+  private async rebroadcast(): Promise<void> {
+    for (const transaction of this.channelSet.broadcasts()) {
+      const parsed = parseTransaction(transaction);
+      if (!parsed.ok) continue;
+      await this.journal.submit("other", (batch) => this.wallet.broadcastNoted(batch, parsed.value));
+      await this.give(transaction, transactionId(parsed.value));
+    }
   }
 
   subscribe(listener: Listener): () => void {
@@ -420,9 +434,17 @@ export class SluiceNode {
   }
 }
 
-/** Loads what is stored, catches up with the chain and starts. Rejects with StoreError, ChainError or TransportError. */
+/**
+ * Loads what is stored, catches up with the chain and starts. Rejects with StoreError, ChainError or TransportError; store,
+ * chain and transport are closed then.
+ */
 export async function startNode(options: NodeOptions): Promise<SluiceNode> {
   const node = new SluiceNode(options, await options.store.load());
-  await node.start();
+  try {
+    await node.start();
+  } catch (cause) {
+    await node.stop();
+    throw cause;
+  }
   return node;
 }
