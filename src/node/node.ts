@@ -9,7 +9,12 @@ import {
   type Satoshi,
   type Txid,
 } from "../core/base/index.ts";
-import { createCommitmentBuffer, type InsufficientFunds, parseTransaction, transactionId } from "../core/bitcoin/index.ts";
+import {
+  createCommitmentBuffer,
+  type InsufficientFunds,
+  parseTransaction,
+  transactionId,
+} from "../core/bitcoin/index.ts";
 import { type KeyPaths, keyPaths, type Signer, seedSigner } from "../core/crypto/index.ts";
 import type { InvoiceRow, PaymentRow } from "../core/payment/index.ts";
 import {
@@ -85,6 +90,8 @@ export class SluiceNode {
   private readonly buffer = createCommitmentBuffer();
   /** The request that is being looked up or run for a payment's id. */
   private readonly paying = new Map<string, Promise<unknown>>();
+
+  private unsubscribe = (): void => {};
 
   /** Use `startNode`. */
   constructor(options: NodeOptions, stored: StoredNode) {
@@ -194,7 +201,18 @@ export class SluiceNode {
     await this.follower.start();
     await this.rebroadcast();
     await this.settleDoubts();
+    this.unsubscribe = this.options.chain.subscribe((event) => {
+      if (event.type === "mempool") this.seen(event.transaction);
+    });
     this.peers.start();
+  }
+
+  /** A transaction entered the mempool: it may pay us. */
+  private seen(raw: Uint8Array): void {
+    const parsed = parseTransaction(raw);
+    if (!parsed.ok) return;
+    const transaction = { txid: transactionId(parsed.value), transaction: parsed.value };
+    this.journal.post("other", (batch) => this.wallet.noteUnconfirmed(batch, transaction));
   }
 
   /** Asks the chain what became of unconfirmed transactions, after a restart or a reorganisation. */
@@ -207,6 +225,7 @@ export class SluiceNode {
 
   /** Ends in an orderly way: connections, the batch under way, the store. */
   async stop(): Promise<void> {
+    this.unsubscribe();
     this.follower.stop();
     this.fees.stop();
     await this.peers.stop();
@@ -216,6 +235,7 @@ export class SluiceNode {
   }
 
   private async halt(cause: unknown): Promise<void> {
+    this.unsubscribe();
     this.follower.stop();
     this.fees.stop();
     await this.peers.stop();
