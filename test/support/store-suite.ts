@@ -208,7 +208,7 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
       const loaded = await reloaded();
       expect(loaded.outbox).toStrictEqual([outboxRow(1, 2)]);
       expect(loaded.streams).toStrictEqual([streamRow(1, { sent: 2 })]);
-      expect(loaded.channels[0]?.totals.localMsat).toBe(2n);
+      expect(loaded.channels[0]?.totals).toStrictEqual(totalsRow({ localMsat: 2n }));
       expect(loaded.channels[0]?.htlcs).toStrictEqual([
         htlcRow(0n, { removal: { type: "failed", reason: bytes(3, 1) }, removeNumber: 1 }),
       ]);

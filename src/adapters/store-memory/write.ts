@@ -110,7 +110,7 @@ function writeChannel(tables: ChannelTables, tx: Transaction, channel: number, c
       const { id, removal, removeNumber } = change;
       const htlc = tables.htlcs.get(id);
       invariant(
-        htlc?.removal === undefined && htlc !== undefined,
+        htlc !== undefined && htlc.removal === undefined,
         `HTLC ${id} of channel ${channel} is there and removed once`,
       );
       tx.set(tables.htlcs, id, { ...htlc, removal, removeNumber });

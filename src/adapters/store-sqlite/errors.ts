@@ -36,7 +36,7 @@ export function toStoreError(cause: unknown, file: string, doing: Doing): Error 
   }
   if (isOneOf("SQLITE_FULL")) {
     // The frame that makes a transaction count is the last one written, so nothing was.
-    const message = `No space is left for ${file} (${reason}). Nothing of the batch was written; make space and try again.`;
+    const message = `No space is left for ${file} (${reason}). Nothing was written; make space and try again.`;
     return new StoreError("full", message, "refused", { cause });
   }
   const outcome = doing === "commit" ? "unknown" : "refused";

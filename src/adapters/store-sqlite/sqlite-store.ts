@@ -1,6 +1,6 @@
 import { InvariantBroken } from "../../core/base/index.ts";
 import { type Batch, type Store, StoreError } from "../../ports/store.ts";
-import { readNumber } from "./columns.ts";
+import { readNumber, UnreadableRow } from "./columns.ts";
 import type { SqlEngine } from "./engine.ts";
 import { type Doing, toStoreError } from "./errors.ts";
 import { htlcPageReader } from "./read-channel.ts";
@@ -26,6 +26,7 @@ export function sqliteStore(engine: SqlEngine, file: string, onClose: () => void
   const write = batchWriter(engine);
   const setSequence = engine.prepare("UPDATE counter SET value = ? WHERE name = 'sequence'");
   const getSequence = engine.prepare("SELECT value FROM counter WHERE name = 'sequence'");
+  const emptyLog = engine.prepare("PRAGMA wal_checkpoint(TRUNCATE)");
   const readSequence = () => attempt("read", () => readNumber(getSequence.get() ?? {}, "value"));
 
   let sequence = readSequence();
@@ -38,10 +39,13 @@ export function sqliteStore(engine: SqlEngine, file: string, onClose: () => void
     if (isSettled) return;
     // The log may hold the batch although the engine dropped it. This moves what counts into the file, syncs it, and
     // empties the log.
-    const busy = attempt("commit", () =>
-      readNumber(engine.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() ?? {}, "busy"),
-    );
-    if (busy !== 0) throw new StoreError("io", `could not write the log of ${file} back`, "unknown");
+    try {
+      const busy = readNumber(emptyLog.get() ?? {}, "busy");
+      if (busy !== 0) throw new UnreadableRow("busy", "0");
+    } catch (cause) {
+      const message = `It is not known yet whether the last batch was written to ${file}, which still can't be synced`;
+      throw new StoreError("io", message, "unknown", { cause });
+    }
     sequence = readSequence();
     isSettled = true;
   }
@@ -90,7 +94,7 @@ export function sqliteStore(engine: SqlEngine, file: string, onClose: () => void
       isOpen = false;
       onClose();
       // Writes the log back and removes it.
-      attempt("commit", () => engine.close());
+      attempt("write", () => engine.close());
     },
   };
 }
