@@ -70,7 +70,7 @@ function writeChange(tables: Tables, tx: Transaction, change: StoreChange): void
   }
 }
 
-export function coinKey({ txid, outputIndex }: Pick<CoinRow, "txid" | "outputIndex">): string {
+function coinKey({ txid, outputIndex }: Pick<CoinRow, "txid" | "outputIndex">): string {
   return `${toHex(txid)}:${outputIndex.toString().padStart(10, "0")}`;
 }
 
