@@ -122,7 +122,7 @@ overrides.push(
 const cfg = {
   $schema: "./node_modules/@biomejs/biome/configuration_schema.json",
   vcs: { enabled: true, clientKind: "git", useIgnoreFile: true },
-  files: { includes: ["**", "!**/gen", "!test/vectors", "!test/fixtures/boundaries"] },
+  files: { includes: ["**", "!**/*.md", "!**/gen", "!test/vectors", "!test/fixtures/boundaries"] },
   formatter: { indentStyle: "space", lineWidth: 120 },
   linter: {
     rules: {
