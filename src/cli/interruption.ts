@@ -13,7 +13,7 @@ export class Interrupted extends Error {
   /** 128 and the signal's number. */
   readonly exitCode: number;
   constructor(signal: EndingSignal) {
-    super(signal === "SIGINT" ? "interrupted by Ctrl-C" : `ended by ${signal}`);
+    super(signal === "SIGINT" ? "Interrupted by Ctrl-C" : `Ended by ${signal}`);
     this.name = "Interrupted";
     this.signal = signal;
     this.exitCode = 128 + constants.signals[signal];

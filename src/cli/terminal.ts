@@ -27,7 +27,7 @@ const BAR_CELLS = 30;
 export type Progress = {
   /** `note` is shown after the numbers. */
   update(done: number, note: string): void;
-  /** Ends the line where it stands. */
+  /** Ends the line where it stands. An update afterwards does nothing. */
   end(): void;
 };
 
@@ -38,6 +38,7 @@ export function progress(output: Output, options: { readonly indent: string; rea
   const overwriting = redraws(output);
   let shown = -1;
   let open = false;
+  let ended = false;
 
   function line(done: number, note: string): string {
     const percent = Math.floor((100 * done) / total);
@@ -55,7 +56,7 @@ export function progress(output: Output, options: { readonly indent: string; rea
   return {
     update(done, note) {
       const mark = Math.floor(((overwriting ? 100 : 10) * done) / total);
-      if (mark === shown) return;
+      if (ended || mark === shown) return;
       shown = mark;
       open = overwriting;
       output.write(overwriting ? `\r${line(done, note)}\u001b[K` : `${line(done, note)}\n`);
@@ -63,6 +64,7 @@ export function progress(output: Output, options: { readonly indent: string; rea
     end() {
       if (open) output.write("\n");
       open = false;
+      ended = true;
     },
   };
 }

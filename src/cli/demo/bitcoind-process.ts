@@ -72,8 +72,10 @@ async function untilLoaded(child: ChildProcess, path: string): Promise<void> {
       // The RPC server leaves its warm-up right before this line.
       if (line.includes("init message: Done loading")) resolve();
     });
-    const fail = (why: string): void =>
-      reject(environmentFailure("bitcoind_failed", `${path} ${why}. ${["Its last words:", ...log].join("\n  ")}`));
+    const fail = (why: string): void => {
+      const words = log.length === 0 ? "It said nothing." : ["It said:", ...log].join("\n  ");
+      reject(environmentFailure("bitcoind_failed", `${path} ${why}. ${words}`));
+    };
     child.once("error", (cause) => fail(`can't be run (${cause.message})`));
     child.once("close", (code, signal) => fail(`ended with ${code ?? signal} while it was starting`));
   });
@@ -94,6 +96,9 @@ export async function startBitcoind(path: string, directory: string): Promise<Bi
     "-connect=0",
     "-printtoconsole",
     "-fallbackfee=0.0001",
+    // The chain is not worth the disk's time: nobody sees it again.
+    "-unsafesqlitesync",
+    "-keypool=10",
   ];
   // In a group of its own: a Ctrl-C of the terminal would end it under the feet of the nodes.
   const child = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"], detached: true });

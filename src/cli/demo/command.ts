@@ -34,6 +34,8 @@ async function play(options: DemoOptions): Promise<number> {
   const disturbed = new Promise<never>((_, reject) => {
     disturb = reject;
   });
+  // Nobody waits for it any more while everything is being stopped.
+  disturbed.catch(() => {});
   void interruption.came.then(disturb);
   let books: Books | undefined;
   let trouble: { readonly cause: unknown } | undefined;
@@ -48,6 +50,7 @@ async function play(options: DemoOptions): Promise<number> {
       const stage = { narrator, resources, tally, directory, startChain, disturb };
       books = await Promise.race([playDemo(stage), disturbed]);
     } finally {
+      narrator.fallSilent();
       try {
         await resources.stopAll();
       } finally {
@@ -65,15 +68,13 @@ async function play(options: DemoOptions): Promise<number> {
 
   const conserved = books !== undefined && books.problems.length === 0;
   const ok = conserved && trouble === undefined;
-  const end = describeEnd(trouble, conserved);
+  const end = describeEnd(trouble, conserved, options.keep !== undefined);
   const paint = painter(output);
-  if (ok)
-    narrator.say(
-      `\n${paint("green", "Everything adds up")}, to the satoshi, in ${duration(performance.now() - from)}.`,
-    );
-  else process.stderr.write(`\n${painter(process.stderr)("red", "The demo failed:")} ${end.message}\n`);
+  const took = duration(performance.now() - from);
+  if (ok) narrator.say(`\n${paint("green", "Everything adds up")}, to the satoshi, in ${took}.`);
+  else process.stderr.write(`\n${painter(process.stderr)("red", end.headline)} ${end.message}\n`);
   if (options.json) {
-    const error = ok ? {} : { error: { code: end.code, message: end.message } };
+    const error = ok ? {} : { error: { step: narrator.current ?? null, code: end.code, message: end.message } };
     const { chain } = options;
     const report = { ok, chain, steps: narrator.steps, payments: tally, balances: books?.balances ?? null, conserved };
     process.stdout.write(`${jsonLine({ ...report, ...error })}\n`);
@@ -81,23 +82,21 @@ async function play(options: DemoOptions): Promise<number> {
   return end.exitCode;
 }
 
-function describeEnd(
-  trouble: { readonly cause: unknown } | undefined,
-  conserved: boolean,
-): { readonly exitCode: number; readonly code: string; readonly message: string } {
+type End = { readonly exitCode: number; readonly code: string; readonly headline: string; readonly message: string };
+
+function describeEnd(trouble: { readonly cause: unknown } | undefined, conserved: boolean, kept: boolean): End {
+  const headline = "The demo failed:";
   if (trouble === undefined) {
-    if (conserved) return { exitCode: EXIT.ok, code: "", message: "" };
-    return { exitCode: EXIT.failed, code: "not_conserved", message: "the balances do not add up" };
+    if (conserved) return { exitCode: EXIT.ok, code: "ok", headline: "", message: "" };
+    return { exitCode: EXIT.failed, code: "not_conserved", headline, message: "the balances do not add up." };
   }
   const { cause } = trouble;
   if (cause instanceof Interrupted) {
-    return {
-      exitCode: cause.exitCode,
-      code: "interrupted",
-      message: `${cause.message}. Everything was stopped and removed.`,
-    };
+    const message = kept ? "Everything was stopped." : "Everything was stopped and removed.";
+    return { exitCode: cause.exitCode, code: "interrupted", headline: `${cause.message}.`, message };
   }
-  return asFailure(cause);
+  const { exitCode, code, message } = asFailure(cause);
+  return { exitCode, code, headline, message };
 }
 
 const HELP = `

@@ -120,7 +120,7 @@ async function mine({ chain, alice, bob }: Cast, blocks: number): Promise<void> 
 async function gather(stage: Stage): Promise<Cast & { readonly firstHeight: number }> {
   const { narrator, resources } = stage;
   const chain = await narrator.step("chain", "Start a Bitcoin chain with a faucet", async () => {
-    const started = await resources.own(stage.startChain());
+    const started = await resources.own(stage.startChain);
     narrator.detail(started.description);
     return started;
   });
@@ -129,9 +129,9 @@ async function gather(stage: Stage): Promise<Cast & { readonly firstHeight: numb
     "Start two nodes, each with a seed and an SQLite file of its own",
     async () => {
       const view = await chain.view();
-      await resources.own(Promise.resolve({ stop: () => view.close() }));
-      const alice = await resources.own(openOne(stage, chain, "alice"));
-      const bob = await resources.own(openOne(stage, chain, "bob"));
+      await resources.own(async () => ({ stop: () => view.close() }));
+      const alice = await resources.own(() => openOne(stage, chain, "alice"));
+      const bob = await resources.own(() => openOne(stage, chain, "bob"));
       narrator.detail(`alice is ${shortened(toHex(alice.nodeId))}, bob is ${shortened(toHex(bob.nodeId))}`);
       return { chain, view, alice, bob };
     },
