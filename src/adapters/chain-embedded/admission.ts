@@ -33,12 +33,9 @@ export type Admission = {
   readonly evicted: readonly MempoolEntry[];
 };
 
-/** The first script error by relay policy, told apart by whether a block with it would be invalid too. */
 function checkScripts(transaction: ChainTransaction, coins: readonly Coin[]): Rejection | undefined {
-  const policy = verifyScripts(transaction.transaction, coins, "policy");
-  if (policy === undefined) return undefined;
-  const consensus = verifyScripts(transaction.transaction, coins, "consensus");
-  return scriptRejection(consensus ?? policy, consensus !== undefined);
+  const error = verifyScripts(transaction.transaction, coins, "policy");
+  return error === undefined ? undefined : scriptRejection(error, "mempool");
 }
 
 function checkMempoolCopy(transaction: ChainTransaction, mempool: Mempool): Rejection | undefined {
@@ -49,14 +46,16 @@ function checkMempoolCopy(transaction: ChainTransaction, mempool: Mempool): Reje
 }
 
 /**
- * Whether the mempool takes a transaction. The checks stand in the order of Bitcoin Core's, so that of several reasons the
- * same one is given. `feeFree` is for what a reorganisation gives back.
+ * `new`: somebody sent it. After a reorganisation: `returned` from a block that was disconnected, asked for no fee; `waited`
+ * before in the mempool, asked for no fee and, as its parents may have returned with others of theirs, only for its own ancestry.
  */
-export function admit(
-  candidate: ChainTransaction,
-  around: Surroundings,
-  options: { readonly feeFree: boolean },
-): Admission | Rejection {
+export type Origin = "new" | "returned" | "waited";
+
+/**
+ * Whether the mempool takes a transaction. The checks stand in the order of Bitcoin Core's, so that of several reasons the
+ * same one is given.
+ */
+export function admit(candidate: ChainTransaction, around: Surroundings, origin: Origin): Admission | Rejection {
   const { transaction, virtualSize } = candidate;
   const { mempool, position } = around;
   const early =
@@ -74,12 +73,14 @@ export function admit(
   if (fee.type === "rejected") return fee;
   const nonstandard = checkStandardInputs(transaction, coins);
   if (nonstandard !== undefined) return nonstandard;
-  if (!options.feeFree && fee.feeSat < feeAt(MIN_RELAY_FEE, virtualSize)) return rejection("min relay fee not met");
+  if (origin === "new" && fee.feeSat < feeAt(MIN_RELAY_FEE, virtualSize)) return rejection("min relay fee not met");
 
   const entry = { ...candidate, feeSat: fee.feeSat };
-  const evicted = mempool.replacedBy(entry);
+  const conflicts = mempool.conflicts(entry);
+  const tooLong = mempool.hasLongAncestry(entry) || (origin !== "waited" && mempool.makesLargeFamily(entry, conflicts));
+  if (tooLong) return rejection("too-long-mempool-chain");
+  const evicted = mempool.replacement(entry, conflicts);
   if ("type" in evicted) return evicted;
-  const late =
-    mempool.chainError(entry, evicted) ?? (around.knownValid(candidate) ? undefined : checkScripts(candidate, coins));
-  return late ?? { type: "admitted", entry, evicted: [...evicted.values()] };
+  const failed = around.knownValid(candidate) ? undefined : checkScripts(candidate, coins);
+  return failed ?? { type: "admitted", entry, evicted: [...evicted.values()] };
 }

@@ -122,13 +122,21 @@ export class BlockTree {
     }
   }
 
-  /** Makes the longest chain without a refused block the best one; of equal ones, the one in hand, else the first made. */
+  /** Takes the tip off the best chain, which thereby may no longer be the longest. */
+  dropTip(): ChainBlock {
+    const { tip } = this;
+    this.#active.pop();
+    for (const { key } of tip.transactions) this.#confirmed.delete(key);
+    return tip;
+  }
+
+  /** Makes the longest chain without a refused block the best one; of equal ones, the first made. */
   activateBest(): Route {
     const best = this.#best();
     const connect: ChainBlock[] = [];
     for (let block = best; !this.isActive(block); block = this.#before(block)) connect.unshift(block);
-    const disconnect = this.#active.splice(best.height + 1 - connect.length).reverse();
-    for (const block of disconnect) for (const { key } of block.transactions) this.#confirmed.delete(key);
+    const disconnect: ChainBlock[] = [];
+    while (this.tip.height > best.height - connect.length) disconnect.push(this.dropTip());
     for (const block of connect) this.#push(block);
     return { disconnect, connect };
   }
@@ -146,9 +154,7 @@ export class BlockTree {
         tainted.add(key);
         continue;
       }
-      const better =
-        best === undefined || block.height > best.height || (block.height === best.height && block === this.tip);
-      if (better) best = block;
+      if (best === undefined || block.height > best.height) best = block;
     }
     invariant(best !== undefined, "the first block is never refused");
     return best;

@@ -1,7 +1,7 @@
 import { err, invariant, ok, type Result, toHex } from "../../core/base/index.ts";
 import type { BlockRef, ChainEvent, Outpoint, UnspentOutput } from "../../ports/bitcoin-chain.ts";
 import type { Clock } from "../../ports/clock.ts";
-import { type Admission, admit } from "./admission.ts";
+import { type Admission, admit, type Origin } from "./admission.ts";
 import { grind, merkleRoot } from "./block-header.ts";
 import { BlockTree, type ChainBlock, type Route } from "./block-tree.ts";
 import { type ChainTransaction, parseChainTransaction } from "./chain-transaction.ts";
@@ -132,7 +132,7 @@ export class Chain {
     if (known !== undefined && toHex(known.wtxid) === toHex(parsed.value.wtxid)) {
       return { type: "already_known", where: "mempool" };
     }
-    return this.#admit(parsed.value, false);
+    return this.#admit(parsed.value, "new");
   }
 
   /** Puts a transaction into the mempool, in place of what it replaces. */
@@ -179,13 +179,20 @@ export class Chain {
   invalidate(block: ChainBlock): void {
     invariant(block.height > 0, "the first block is never refused");
     this.#tree.refuse(block);
-    this.#reorganise();
+    const returned: ChainTransaction[] = [];
+    // One block at a time, as Core does it: children come back before their parents, whose limits then don't count them.
+    while (this.#tree.isActive(block)) {
+      const tip = this.#tree.dropTip();
+      this.#coins.disconnect(tip.transactions, tip.undo);
+      returned.push(...this.#giveBack(tip.transactions.slice(1)));
+    }
+    this.#activateBest(returned);
   }
 
   /** The reverse of `invalidate`, for the block and those before and after it. */
   reconsider(block: ChainBlock): void {
     this.#tree.forgive(block);
-    this.#reorganise();
+    this.#activateBest([]);
   }
 
   /** Calls `listener` after each change, until the function returned is called. What it throws is ignored. */
@@ -215,7 +222,7 @@ export class Chain {
     };
   }
 
-  #admit(candidate: ChainTransaction, feeFree: boolean): Admission | Rejection {
+  #admit(candidate: ChainTransaction, origin: Origin): Admission | Rejection {
     const position = this.#position();
     const inMempool = (key: string): Coin | undefined => {
       const [txid = "", index = ""] = key.split(":");
@@ -227,7 +234,7 @@ export class Chain {
       lookup: (key: string) => this.#coins.get(key) ?? inMempool(key),
       knownValid: ({ wtxid }: ChainTransaction) => this.#knownValid.has(toHex(wtxid)),
     };
-    return admit(candidate, around, { feeFree });
+    return admit(candidate, around, origin);
   }
 
   #take({ entry, evicted }: Admission): void {
@@ -261,7 +268,7 @@ export class Chain {
     if (!sequenceLocksMet(transaction, coins, position)) return rejection("bad-txns-nonfinal");
     if (this.#knownValid.has(toHex(candidate.wtxid))) return fee;
     const error = verifyScripts(transaction, coins, "consensus");
-    return error === undefined ? fee : scriptRejection(error, true);
+    return error === undefined ? fee : scriptRejection(error, "block");
   }
 
   /** Moves the coins through `transactions`; on an invalid one, back. */
@@ -321,18 +328,23 @@ export class Chain {
     }
   }
 
-  #reorganise(): void {
+  /** `returned` are transactions of blocks that were disconnected before. */
+  #activateBest(returned: readonly ChainTransaction[]): void {
     const route = this.#tree.activateBest();
-    if (route.disconnect.length === 0 && route.connect.length === 0) return;
     this.#moveCoins(route);
-    const returned = route.disconnect.toReversed().flatMap(({ transactions }) => transactions.slice(1));
-    const waited = this.#mempool.drain();
-    for (const entry of returned) this.#readmit(entry, true);
-    for (const entry of waited) this.#readmit(entry, false);
+    const more = this.#giveBack(route.disconnect.toReversed().flatMap(({ transactions }) => transactions.slice(1)));
     this.#emit({ type: "tip" });
-    for (const { key, raw } of returned) {
+    for (const { key, raw } of [...returned, ...more]) {
       if (this.#mempool.get(key) !== undefined) this.#emit({ type: "mempool", transaction: raw });
     }
+  }
+
+  /** Offers to the mempool what blocks held, and what it held itself again: some of it may have become invalid. */
+  #giveBack(returned: readonly ChainTransaction[]): readonly ChainTransaction[] {
+    const waited = this.#mempool.drain();
+    for (const entry of returned) this.#readmit(entry, "returned");
+    for (const entry of waited) this.#readmit(entry, "waited");
+    return returned;
   }
 
   #moveCoins({ disconnect, connect }: Route): void {
@@ -343,9 +355,9 @@ export class Chain {
   }
 
   /** What the new chain holds or no longer allows is dropped. */
-  #readmit(candidate: ChainTransaction, feeFree: boolean): void {
+  #readmit(candidate: ChainTransaction, origin: Origin): void {
     if (this.#tree.confirming(candidate.key) !== undefined) return;
-    const result = this.#admit(candidate, feeFree);
+    const result = this.#admit(candidate, origin);
     if (result.type === "admitted") this.#take(result);
   }
 }

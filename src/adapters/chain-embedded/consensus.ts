@@ -10,6 +10,7 @@ const HALVING_BLOCKS = 150;
 /** From here on a lock time counts seconds instead of blocks. */
 const LOCKTIME_THRESHOLD = 500_000_000;
 const SEQUENCE_FINAL = 0xffffffff;
+const MAX_COINBASE_SCRIPT_BYTES = 100;
 const NULL_INDEX = 0xffffffff;
 
 /** What a block at `height` on the chain in hand is judged by. */
@@ -46,7 +47,10 @@ export function checkStructure({ transaction, weight }: ChainTransaction): Rejec
   if (total > MAX_SATOSHI) return rejection("bad-txns-txouttotal-toolarge");
   const spent = new Set(transaction.inputs.map(({ txid, index }) => outpointKey(txid, index)));
   if (spent.size < transaction.inputs.length) return rejection("bad-txns-inputs-duplicate");
-  if (isCoinbase(transaction)) return undefined;
+  if (isCoinbase(transaction)) {
+    const { length } = transaction.inputs[0]?.script ?? [];
+    return length < 2 || length > MAX_COINBASE_SCRIPT_BYTES ? rejection("bad-cb-length") : undefined;
+  }
   if (transaction.inputs.some(({ txid, index }) => index === NULL_INDEX && isZero(txid))) {
     return rejection("bad-txns-prevout-null");
   }

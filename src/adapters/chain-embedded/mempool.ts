@@ -7,6 +7,8 @@ import { type Rejection, rejection } from "./rejection.ts";
 
 const MAX_CHAIN = 25;
 const MAX_CHAIN_VIRTUAL_SIZE = 101_000;
+/** A child of one unconfirmed parent may exceed the two limits by one transaction of this size. */
+const EXTRA_CHILD_VIRTUAL_SIZE = 10_000;
 const MAX_REPLACED = 100;
 /** Room in a block for its header and coinbase. */
 const RESERVED_WEIGHT = 8000;
@@ -76,55 +78,71 @@ export class Mempool {
     return found;
   }
 
-  /**
-   * What `entry` would replace, or why it may not: its rate and fee must be above those of what it evicts, by the relay
-   * rate for its own size, and it must not spend what it evicts or what nobody has confirmed. Source: BIP 125, without its
-   * rule 1, as nodes relay today.
-   */
-  replacedBy(entry: MempoolEntry): Related | Rejection {
-    const direct = new Map<string, MempoolEntry>();
+  /** The waiting transactions that spend an output which `entry` spends too. */
+  conflicts(entry: ChainTransaction): Related {
+    const found = new Map<string, MempoolEntry>();
     for (const { txid, index } of entry.transaction.inputs) {
       const spender = this.#spenders.get(outpointKey(txid, index));
-      if (spender !== undefined) direct.set(spender.key, spender);
+      if (spender !== undefined) found.set(spender.key, spender);
     }
-    if (direct.size === 0) return direct;
-    const evicted = new Map([...direct.values()].flatMap((conflict) => [...this.withDescendants(conflict)]));
-    return this.#replacementError(entry, direct, evicted) ?? evicted;
+    return found;
   }
 
-  #replacementError(entry: MempoolEntry, direct: Related, evicted: Related): Rejection | undefined {
+  /** Whether `entry` has too many waiting ancestors, or too large ones. */
+  hasLongAncestry(entry: MempoolEntry): boolean {
+    const ancestors = this.ancestors(entry);
+    return ancestors.size + 1 > MAX_CHAIN || totalSize(ancestors.values()) + entry.virtualSize > MAX_CHAIN_VIRTUAL_SIZE;
+  }
+
+  /**
+   * Whether `entry` would give some waiting transaction too many descendants, or too large ones. What a single conflict
+   * takes up is left out of account; a small child of a single parent may come on top, so that either side of a contract can
+   * always add one.
+   */
+  makesLargeFamily(entry: MempoolEntry, conflicts: Related): boolean {
+    const ancestors = [...this.ancestors(entry).values()];
+    const [conflict, ...more] = conflicts.values();
+    const replaced = conflict !== undefined && more.length === 0 ? [...this.withDescendants(conflict).values()] : [];
+    const extra = ancestors.length <= 1 && entry.virtualSize <= EXTRA_CHILD_VIRTUAL_SIZE;
+    const count = MAX_CHAIN + (replaced.length > 0 ? 1 : 0);
+    const size = MAX_CHAIN_VIRTUAL_SIZE + totalSize(replaced);
+    return ancestors.some((ancestor) => {
+      const family = [...this.withDescendants(ancestor).values(), entry];
+      const fits = family.length <= count && totalSize(family) <= size;
+      // The extra child is allowed by the plain limits, not by those that a conflict raised.
+      const fitsExtra =
+        extra &&
+        family.length <= MAX_CHAIN + 1 &&
+        totalSize(family) <= MAX_CHAIN_VIRTUAL_SIZE + EXTRA_CHILD_VIRTUAL_SIZE;
+      return !fits && !fitsExtra;
+    });
+  }
+
+  /**
+   * What `entry` evicts by replacing `conflicts`, or why it may not: its rate must be above that of each, its fee above
+   * that of all evicted by the relay fee for its own size, and it must not spend from what it evicts, nor from what waits
+   * unless the evicted do. Source: BIP 125, without its rule 1, as nodes relay today.
+   */
+  replacement(entry: MempoolEntry, conflicts: Related): Related | Rejection {
+    if (conflicts.size === 0) return conflicts;
     for (const key of this.ancestors(entry).keys()) {
-      if (direct.has(key)) return rejection("bad-txns-spends-conflicting-tx");
+      if (conflicts.has(key)) return rejection("bad-txns-spends-conflicting-tx");
     }
     const rate = rateOf(entry.feeSat, entry.virtualSize);
-    let evictedFee = 0n;
-    const known = new Set<string>();
-    for (const conflict of direct.values()) {
+    for (const conflict of conflicts.values()) {
       if (rate <= rateOf(conflict.feeSat, conflict.virtualSize)) return rejection("insufficient fee");
-      for (const { txid } of conflict.transaction.inputs) known.add(toHex(txid));
     }
+    const evicted = new Map([...conflicts.values()].flatMap((conflict) => [...this.withDescendants(conflict)]));
     if (evicted.size > MAX_REPLACED) return rejection("too many potential replacements");
+    const spentByEvicted = [...evicted.values()].flatMap(({ transaction }) => transaction.inputs);
+    const known = new Set(spentByEvicted.map(({ txid }) => toHex(txid)));
     for (const { txid } of entry.transaction.inputs) {
       const key = toHex(txid);
       if (!known.has(key) && this.#entries.has(key)) return rejection("replacement-adds-unconfirmed");
     }
-    for (const { feeSat } of evicted.values()) evictedFee += feeSat;
-    const least = evictedFee + feeAt(MIN_RELAY_FEE, entry.virtualSize);
-    return entry.feeSat < least ? rejection("insufficient fee") : undefined;
-  }
-
-  /** Whether `entry` would make a chain of waiting transactions too long, once `evicted` is gone. */
-  chainError(entry: MempoolEntry, evicted: Related): Rejection | undefined {
-    const ancestors = this.ancestors(entry);
-    const tooLong = rejection("too-long-mempool-chain");
-    if (ancestors.size + 1 > MAX_CHAIN) return tooLong;
-    if (totalSize(ancestors.values()) + entry.virtualSize > MAX_CHAIN_VIRTUAL_SIZE) return tooLong;
-    for (const ancestor of ancestors.values()) {
-      const family = [...this.withDescendants(ancestor).values()].filter(({ key }) => !evicted.has(key));
-      if (family.length + 1 > MAX_CHAIN) return tooLong;
-      if (totalSize(family) + entry.virtualSize > MAX_CHAIN_VIRTUAL_SIZE) return tooLong;
-    }
-    return undefined;
+    let least = feeAt(MIN_RELAY_FEE, entry.virtualSize);
+    for (const { feeSat } of evicted.values()) least += feeSat;
+    return entry.feeSat < least ? rejection("insufficient fee") : evicted;
   }
 
   add(entry: MempoolEntry): void {

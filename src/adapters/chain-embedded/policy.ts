@@ -104,8 +104,9 @@ function isStandardWitness(witness: readonly Uint8Array[], { script }: Coin): bo
       items.every((item) => item.length <= MAX_WITNESS_ITEM_BYTES)
     );
   }
-  const annex = version === 1 && program.length === 32 && witness.length >= 2 && last[0] === 0x50;
-  return !annex;
+  if (version !== 1 || witness.length < 2) return true;
+  // An annex, or a script path with an empty control block.
+  return last.length > 0 && last[0] !== 0x50;
 }
 
 /** What relay refuses in the spending of these coins, which stand in the order of the inputs. */

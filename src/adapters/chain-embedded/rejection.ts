@@ -14,8 +14,7 @@ export function rejection(reason: string): Rejection {
   return { type: "rejected", reason };
 }
 
-/** `mandatory` where a block with the transaction would be invalid too. */
-export function scriptRejection(error: ScriptError, mandatory: boolean): Rejection {
-  const rule = mandatory ? "mandatory-script-verify-flag-failed" : "non-mandatory-script-verify-flag";
-  return { type: "rejected", reason: `${rule} (${SCRIPT_ERROR_TEXT[error]})`, scriptError: error };
+export function scriptRejection(error: ScriptError, where: "mempool" | "block"): Rejection {
+  const reason = `${where}-script-verify-flag-failed (${SCRIPT_ERROR_TEXT[error]})`;
+  return { type: "rejected", reason, scriptError: error };
 }

@@ -143,7 +143,8 @@ function transactionMethods(chain: Chain): Record<string, RpcMethod> {
     if (tooExpensive(result, limit)) return reject("max-fee-exceeded");
     switch (result.type) {
       case "rejected":
-        return reject(result.reason);
+        // Core's own word here, unlike in `sendrawtransaction`.
+        return reject(result.reason === "bad-txns-inputs-missingorspent" ? "missing-inputs" : result.reason);
       case "already_known":
         return reject(result.where === "mempool" ? "txn-already-in-mempool" : "txn-already-known");
       case "admitted":

@@ -9,7 +9,7 @@ export const SCRIPT_ERROR_TEXT = {
   check_signature_verify: "Script failed an OP_CHECKSIGVERIFY operation",
   check_multisig_verify: "Script failed an OP_CHECKMULTISIGVERIFY operation",
   number_equal_verify: "Script failed an OP_NUMEQUALVERIFY operation",
-  script_number: "Script number overflowed or is non-minimally encoded",
+  script_number: "unknown error",
   script_size: "Script is too big",
   push_size: "Push value size limit exceeded",
   operation_count: "Operation limit exceeded",
