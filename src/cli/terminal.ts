@@ -44,12 +44,14 @@ export function progress(output: Output, options: { readonly indent: string; rea
     const percent = Math.floor((100 * done) / total);
     const numbers = `${percent.toString().padStart(3)} %  ${grouped(done)} of ${grouped(total)}`;
     if (!overwriting) return `${indent}${numbers}, ${note}`;
-    const room = (output.columns ?? 80) - 1 - indent.length - numbers.length - note.length - 6;
+    // A terminal that does not know its width says 0.
+    const columns = output.columns || 80;
+    const room = columns - 1 - indent.length - numbers.length - note.length - 6;
     const cells = Math.max(0, Math.min(BAR_CELLS, room));
     const filled = Math.floor((cells * done) / total);
     const bar = `${paint("green", "#".repeat(filled))}${"-".repeat(cells - filled)}`;
     // A line that wraps could not be drawn over, so what does not fit is left out.
-    if (room < 0) return `${indent}${numbers}`.slice(0, Math.max(0, (output.columns ?? 80) - 1));
+    if (room < 0) return `${indent}${numbers}`.slice(0, columns - 1);
     return cells < 5 ? `${indent}${numbers}, ${note}` : `${indent}[${bar}] ${numbers}, ${note}`;
   }
 
