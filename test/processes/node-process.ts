@@ -97,16 +97,16 @@ const methods: Methods = {
     return (user + system) / 1000;
   },
   height: async () => running().height,
-  stop: async () => {
-    await running().stop();
-    process.disconnect();
-  },
+  stop: () => running().stop(),
 };
 
 process.on("message", (call: Call) => {
   const method = methods[call.method] as (...args: unknown[]) => Promise<unknown>;
   method(...call.args).then(
-    (value) => process.send?.({ type: "result", id: call.id, value }),
+    (value) =>
+      process.send?.({ type: "result", id: call.id, value }, () => {
+        if (call.method === "stop") process.disconnect();
+      }),
     (cause: unknown) =>
       process.send?.({ type: "error", id: call.id, message: cause instanceof Error ? cause.message : String(cause) }),
   );
