@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { addChainCommand } from "./chain-serve.ts";
 import { addDemoCommand } from "./demo/command.ts";
 import { EXIT, EXIT_CODES_HELP } from "./exit-code.ts";
 import { asFailure } from "./failure.ts";
+import { addStartCommand } from "./start/command.ts";
 
 function version(): string {
   const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
@@ -17,8 +19,10 @@ function program(finish: (exitCode: number) => void): Command {
     .version(version())
     .exitOverride()
     .showHelpAfterError("(--help says what can be given)")
-    .addHelpText("after", `\nExample:\n  sluice demo\n${EXIT_CODES_HELP}`);
+    .addHelpText("after", `\nExamples:\n  sluice demo\n  sluice start --help\n${EXIT_CODES_HELP}`);
   addDemoCommand(sluice, finish);
+  addStartCommand(sluice, finish);
+  addChainCommand(sluice, finish);
   return sluice;
 }
 

@@ -1,0 +1,39 @@
+import { assertNever, type NodeEvent, toHex } from "../../node/index.ts";
+import { satWithDecimals, shortened } from "../format.ts";
+
+function because(reason: string | undefined): string {
+  return reason === undefined ? "" : `: ${reason}`;
+}
+
+/** What happened in a node, as one line for people. */
+export function eventWords(event: NodeEvent): string {
+  switch (event.type) {
+    case "peer_connected":
+      return `peer ${shortened(toHex(event.peer))} connected`;
+    case "peer_disconnected":
+      return `peer ${shortened(toHex(event.peer))} disconnected${because(event.reason)}`;
+    case "peer_ready":
+      return `peer ${shortened(toHex(event.peer))} is ready`;
+    case "channel_stage": {
+      const { channel, channelId, peer, stage, failure } = event;
+      const which = `channel ${channel} (${shortened(toHex(channelId))}) with ${shortened(toHex(peer))}`;
+      return `${which} is ${stage.replaceAll("_", " ")}${because(failure)}`;
+    }
+    case "violation":
+      return `peer ${shortened(toHex(event.peer))} broke a rule: ${event.problem}`;
+    case "payment_ended":
+      return `payment ${event.id} ${event.state}`;
+    case "invoice_settled":
+      return `received ${satWithDecimals(event.amountMsat)} sat for ${shortened(toHex(event.paymentHash))}`;
+    case "block":
+      return `block ${event.height}`;
+    case "broadcast_rejected":
+      return `the chain refused a transaction: ${event.reason}`;
+    case "trouble":
+      return `trouble: ${event.problem}`;
+    case "halted":
+      return `the node stopped by itself: ${event.cause instanceof Error ? event.cause.message : String(event.cause)}`;
+    default:
+      return assertNever(event);
+  }
+}
