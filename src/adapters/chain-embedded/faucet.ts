@@ -1,12 +1,17 @@
-import { payToWitnessScriptHash, type Transaction } from "../../core/bitcoin/index.ts";
+import { concatBytes } from "../../core/base/index.ts";
+import { payToWitnessScriptHash, push, type Transaction } from "../../core/bitcoin/index.ts";
 import { type ChainTransaction, chainTransaction } from "./chain-transaction.ts";
 import type { Coin } from "./coins.ts";
 import { dustThreshold, feeAt } from "./policy.ts";
 import { OP } from "./script.ts";
 
-const WITNESS_SCRIPT = Uint8Array.of(OP.ONE);
-/** Anybody can spend it, so that the faucet needs no key: P2WSH of TRUE. Mined coins go there unless told otherwise. */
-export const FAUCET_SCRIPT: Uint8Array = payToWitnessScriptHash(WITNESS_SCRIPT);
+/** Leaves true: anybody can spend what it locks, so that the faucet needs no key. The push makes it the faucet's own. */
+export const FAUCET_WITNESS_SCRIPT: Uint8Array = concatBytes(
+  push(new TextEncoder().encode("sluice faucet")),
+  Uint8Array.of(OP.DROP, OP.ONE),
+);
+/** Mined coins go here unless told otherwise. */
+export const FAUCET_SCRIPT: Uint8Array = payToWitnessScriptHash(FAUCET_WITNESS_SCRIPT);
 
 /** In satoshi per 1000 virtual bytes. */
 const FAUCET_RATE = 2000;
@@ -19,7 +24,7 @@ function build(coins: readonly Coin[], outputs: Transaction["outputs"]): ChainTr
     index,
     script: new Uint8Array(0),
     sequence: 0xfffffffd,
-    witness: [WITNESS_SCRIPT],
+    witness: [FAUCET_WITNESS_SCRIPT],
   }));
   return chainTransaction({ version: 2, inputs, outputs, lockTime: 0 });
 }

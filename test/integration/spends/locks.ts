@@ -80,6 +80,9 @@ function odd(lock: Lock): Lock {
   return { ...lock, odd: true };
 }
 
+/** P2WSH of TRUE. */
+export const ANYBODY: Lock = witnessScriptLock("anybody", Uint8Array.of(OP.ONE), { name: "anybody", stack: () => [] });
+
 function channelLocks(random: Random): Lock[] {
   const [own, oth] = [randomKey(random), randomKey(random)];
   const [payment, revocation] = [random.bytes(32), random.bytes(32)];
@@ -268,7 +271,7 @@ function longKeyLock(random: Random): Lock {
   );
 }
 
-/** P2WSH of TRUE and witness scripts at the limits of what relay carries. */
+/** P2WSH of TRUE, and witness scripts at the limits of what relay carries. */
 function oddLocks(random: Random): Lock[] {
   const padded = (size: number): Uint8Array => {
     const parts: (number | Uint8Array)[] = [];
@@ -280,7 +283,7 @@ function oddLocks(random: Random): Lock[] {
   };
   return [
     longKeyLock(random),
-    witnessScriptLock("true", assemble(OP.ONE), { name: "nothing", stack: () => [] }),
+    ANYBODY,
     witnessScriptLock("script of 3600", padded(3600), { name: "nothing", stack: () => [] }),
     odd(witnessScriptLock("script of 3601", padded(3601), { name: "nothing", stack: () => [] })),
     witnessScriptLock("item of 80", assemble(OP.DROP, OP.ONE), { name: "80", stack: () => [random.bytes(80)] }),

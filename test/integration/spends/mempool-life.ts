@@ -1,18 +1,8 @@
-import { FAUCET_SCRIPT } from "../../../src/adapters/chain-embedded/index.ts";
 import { transactionId } from "../../../src/core/bitcoin/index.ts";
 import { validDraft } from "./draft.ts";
-import type { Lock } from "./locks.ts";
+import { ANYBODY } from "./locks.ts";
 import type { Random } from "./random.ts";
 import { type Draft, feeOf, type LockedCoin, rawOf, signDraft, sizeOf, transactionOf } from "./spend.ts";
-
-const ANYBODY: Lock = {
-  kind: "anybody",
-  output: FAUCET_SCRIPT,
-  witnessScript: Uint8Array.of(0x51),
-  scriptCode: Uint8Array.of(0x51),
-  signature: "ecdsa",
-  paths: [{ name: "anybody", stack: () => [] }],
-};
 
 /** A transaction that was offered to the mempool, with what it left to the miner. */
 export type Offered = { readonly draft: Draft; readonly fee: bigint; readonly size: number };
@@ -26,7 +16,7 @@ export type Family = {
 function spendAll(inputs: Draft["inputs"], outputCount: number, fee: bigint): Draft {
   const available = inputs.reduce((sum, { coin }) => sum + coin.amountSat, 0n) - fee;
   const amountSat = available / BigInt(outputCount);
-  const outputs = Array.from({ length: outputCount }, () => ({ amountSat, script: FAUCET_SCRIPT }));
+  const outputs = Array.from({ length: outputCount }, () => ({ amountSat, script: ANYBODY.output }));
   return { version: 2, lockTime: 0, inputs, outputs };
 }
 
