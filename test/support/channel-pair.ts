@@ -186,6 +186,30 @@ export class Party {
     return this.run({ type: "packet", message, number: packet.number, acknowledge: packet.acknowledge });
   }
 
+  /**
+   * What would be said to a message that the peer sends next, whoever made it up. Nothing is applied. Its acknowledge covers
+   * all that we sent unless said otherwise.
+   */
+  judge(message: PktMessage, acknowledge: number = this.sent): ChannelError | undefined {
+    const before = serialize(this.channel);
+    const number = this.received + 1;
+    const context = { ...this.context(), acknowledge: number };
+    const result = step(this.channel, { type: "packet", message, number, acknowledge }, context);
+    if (!serialize(this.channel).equals(before)) expectSame(this.channel, deserialize(before));
+    return result.ok ? undefined : result.error;
+  }
+
+  /** What a command would be answered. Nothing is applied. */
+  ask(input: Input): ChannelError | undefined {
+    const result = step(this.channel, input, this.context());
+    return result.ok ? undefined : result.error;
+  }
+
+  /** The types of the messages under way. */
+  saying(): string[] {
+    return this.outgoing.map(({ pkt }) => pkt.message.type);
+  }
+
   /** The HTLCs that wait for a decision of ours. */
   cleared(): bigint[] {
     return this.tells.flatMap((tell) => (tell.type === "htlc_cleared" ? [tell.htlc.id] : []));
@@ -218,6 +242,26 @@ export class ChannelPair {
   deliver(from: PartyName): ChannelError | undefined {
     const packet = this[from].outgoing.shift();
     return packet === undefined ? undefined : this.other(from).receive(packet);
+  }
+
+  /** Delivers the oldest packet of `from` with its message changed on the way. */
+  deliverAltered<T extends PktMessage["type"]>(
+    from: PartyName,
+    type: T,
+    alter: (message: Extract<PktMessage, { type: T }>) => PktMessage,
+  ): ChannelError | undefined {
+    const packet = this[from].outgoing.shift();
+    return packet === undefined
+      ? undefined
+      : this.other(from).receive({
+          ...packet,
+          pkt: { ...packet.pkt, message: alter(oneOf(packet.pkt.message, type)) },
+        });
+  }
+
+  /** The message of `from` that is delivered next. */
+  next<T extends PktMessage["type"]>(from: PartyName, type: T): Extract<PktMessage, { type: T }> {
+    return oneOf(this[from].outgoing[0]?.pkt.message, type);
   }
 
   /** Delivers and flushes until nothing is under way. */
@@ -256,10 +300,10 @@ export class ChannelPair {
   }
 
   /** Bob's answer to the first open_channel. */
-  answer(message?: PktMessage): ChannelError | undefined {
+  answer(message?: Extract<PktMessage, { type: "open_channel" }>): ChannelError | undefined {
     const packet = this.alice.outgoing.shift();
-    const received = message ?? packet?.pkt.message;
-    if (packet === undefined || received?.type !== "open_channel") throw new Error("no open_channel is under way");
+    const received = message ?? oneOf(packet?.pkt.message, "open_channel");
+    if (packet === undefined) throw new Error("no open_channel is under way");
     const { bob } = this;
     bob.received = packet.number;
     const id = packet.pkt.channelId ?? asChannelId(new Uint8Array(32));
@@ -309,6 +353,29 @@ export class ChannelPair {
     const route = new Uint8Array(0);
     return this[from].run({ type: "offer", amountMsat: amountMsat as Msat, paymentHash: hashOf(n), expiry, route });
   }
+}
+
+function isOf<T extends PktMessage["type"]>(
+  message: PktMessage | undefined,
+  type: T,
+): message is Extract<PktMessage, { type: T }> {
+  return message?.type === type;
+}
+
+function oneOf<T extends PktMessage["type"]>(
+  message: PktMessage | undefined,
+  type: T,
+): Extract<PktMessage, { type: T }> {
+  if (!isOf(message, type)) throw new Error(`${message?.type ?? "nothing"} is under way, not ${type}`);
+  return message;
+}
+
+/** The bytes with their lowest bit turned over. */
+export function flipped<T extends Uint8Array>(bytes: T): T {
+  const copy = bytes.slice() as T;
+  const last = copy.length - 1;
+  copy[last] = (copy[last] ?? 0) ^ 1;
+  return copy;
 }
 
 export function text(_: string, value: unknown): unknown {

@@ -250,7 +250,8 @@ function answerTo(state: ChannelState, theirs: Satoshi, ours: bigint | undefined
     const acceptable = theirs * 2n >= wanted && theirs <= wanted * 2n;
     return acceptable ? theirs : wanted;
   }
-  if (state.closeOffers.length >= MAX_OFFERS) return theirs;
+  const offers = state.closeOffers.length + 1;
+  if (offers >= MAX_OFFERS) return theirs;
   return (midpoint(ours, theirs) as Satoshi | undefined) ?? theirs;
 }
 
