@@ -30,6 +30,11 @@ const CHAIN_ADVICE: Readonly<Record<ChainError["code"], string>> = {
   bad_response: "Check that --rpc-url is the RPC port of Bitcoin Core 25 or later, and look into its debug.log.",
 };
 
+const TRANSPORT_ADVICE: Readonly<Partial<Record<TransportError["code"], string>>> = {
+  address_in_use: "Stop the process that listens there, or choose another port with --listen.",
+  address_unusable: "Choose an address of this machine with --listen, and a port that you may use.",
+};
+
 const SYSTEM_ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: "No space is left on the disk: make some, or choose another folder.",
   EDQUOT: "The quota is used up: make space, or choose another folder.",
@@ -59,7 +64,10 @@ export function asFailure(cause: unknown): Failure {
     const message = `The Bitcoin chain can't be used: ${withoutFullStop(cause.message)}. ${CHAIN_ADVICE[cause.code]}`;
     return environmentFailure(`chain_${cause.code}`, message, cause);
   }
-  if (cause instanceof TransportError) return environmentFailure(`network_${cause.code}`, cause.message, cause);
+  if (cause instanceof TransportError) {
+    const message = `${withoutFullStop(cause.message)}. ${TRANSPORT_ADVICE[cause.code] ?? ""}`.trimEnd();
+    return environmentFailure(`network_${cause.code}`, message, cause);
+  }
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
   const advice = SYSTEM_ADVICE[code];
   if (cause instanceof Error && advice !== undefined) {

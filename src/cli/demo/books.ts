@@ -36,7 +36,7 @@ export type Books = {
 
 function differs(what: string, actual: bigint, expected: bigint): string[] {
   if (actual === expected) return [];
-  return [`${what}: ${grouped(actual)} sat, expected ${grouped(expected)} (${grouped(actual - expected)} off)`];
+  return [`${what}: ${grouped(actual)} sat, expected ${grouped(expected)} sat (${grouped(actual - expected)} off)`];
 }
 
 /** Adds up, and compares each wallet with what the payments say: its change, and its share less half of the close's fee. */

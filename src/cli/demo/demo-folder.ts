@@ -19,10 +19,20 @@ function makeKept(named: string): string {
   return path;
 }
 
+function makeTemporary(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), "sluice-demo-"));
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const message = `No temporary folder can be made in ${tmpdir()}: ${why}. Set the variable TMPDIR to another place, or use --keep.`;
+    throw environmentFailure("no_temporary_folder", message, cause);
+  }
+}
+
 /** The folder that the user wants to keep, else a temporary one that is gone when the process ends, however it does. */
 export function openFolder(keep: string | undefined): DemoFolder {
   if (keep !== undefined) return { path: makeKept(keep), kept: true, remove() {} };
-  const path = mkdtempSync(join(tmpdir(), "sluice-demo-"));
+  const path = makeTemporary();
   const remove = (): void => rmSync(path, { recursive: true, force: true });
   process.once("exit", remove);
   return {

@@ -95,8 +95,8 @@ const HELP = `
 The data directory holds the seed phrase and the channels. It belongs to the network
 and chain that it was first used with. Write the seed phrase down.
 
---chain embedded is a chain in the memory of this process: for a look only, with a
-new data directory each time. Several nodes share one that "sluice chain serve" keeps.
+--chain embedded is an empty chain in the memory of this process, for a look only.
+"sluice chain serve" keeps one that can be mined and that several nodes share.
 
 Examples:
   sluice start --data-dir ./alice --rpc-cookie ~/.bitcoin/regtest/.cookie
