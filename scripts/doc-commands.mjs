@@ -18,6 +18,8 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+/** For all commands of one file. */
+const LIMIT_MS = 15 * 60_000;
 const SHELLS = ["sh", "bash", "shell", "console"];
 
 const here = process.argv.includes("--here");
@@ -68,7 +70,9 @@ async function run(script, cwd, bitcoind) {
     stdio: ["ignore", "inherit", "inherit"],
     env: { ...process.env, PATH: path },
   });
+  const limit = setTimeout(() => process.kill(-shell.pid, "SIGKILL"), LIMIT_MS);
   const [code, signal] = await once(shell, "exit");
+  clearTimeout(limit);
   try {
     // What the reader would end by closing the terminal.
     process.kill(-shell.pid, "SIGTERM");
