@@ -5,7 +5,7 @@ import { type Action, type Event, Schedule } from "../support/channel-schedule.t
 /** Schedules tried per property; CHANNEL_SCHEDULES asks for a longer campaign, CHANNEL_SEED for a run of before. */
 const { CHANNEL_SCHEDULES, CHANNEL_SEED } = process.env;
 const PARAMETERS = {
-  numRuns: Number(CHANNEL_SCHEDULES ?? 100),
+  numRuns: Number(CHANNEL_SCHEDULES ?? 60),
   ...(CHANNEL_SEED === undefined ? {} : { seed: Number(CHANNEL_SEED) }),
 };
 const TIMEOUT = CHANNEL_SCHEDULES === undefined ? 60_000 : 24 * 3_600_000;
@@ -20,6 +20,7 @@ const amount = fc.oneof(
 const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ type: fc.constant("receive"), packets: fc.integer({ min: 1, max: 6 }) }) },
   { weight: 4, arbitrary: fc.record({ type: fc.constant("offer"), amountMsat: amount }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant("offer_most") }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant("decide"), which: fc.nat(20), fulfill: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("fee"), feeRate: fc.integer({ min: 1_350, max: 25_000 }) }) },
 );

@@ -9,6 +9,8 @@ export type Action =
   /** So many packets of the peer, as they come. */
   | { readonly type: "receive"; readonly packets: number }
   | { readonly type: "offer"; readonly amountMsat: bigint }
+  /** As much as is taken, to the millisatoshi. */
+  | { readonly type: "offer_most" }
   /** Settles or fails one of the HTLCs that wait for it. */
   | { readonly type: "decide"; readonly which: number; readonly fulfill: boolean }
   | { readonly type: "fee"; readonly feeRate: number }
@@ -113,6 +115,23 @@ class Node {
   }
 }
 
+function offering(number: number, amountMsat: bigint) {
+  const paymentHash = hashOf(number);
+  const route = new Uint8Array(0);
+  return { type: "offer" as const, amountMsat: amountMsat as Msat, paymentHash, expiry: 400, route };
+}
+
+/** The greatest amount above the dust limit that the party may offer now, or 1. */
+function most(party: Party): bigint {
+  let [good, bad] = [1n, 0x1_0000_0000n];
+  while (bad - good > 1n) {
+    const amountMsat = (good + bad) / 2n;
+    if (amountMsat < 546_000n || party.ask(offering(0, amountMsat)) === undefined) good = amountMsat;
+    else bad = amountMsat;
+  }
+  return good < 546_000n ? 1n : good;
+}
+
 const NAMES = ["alice", "bob"] as const;
 
 function shared(
@@ -188,23 +207,18 @@ export class Schedule {
           throw new Error(`${name} refuses ${packet.pkt.message.type}: ${JSON.stringify(error, text)}`);
         }
       }
-    } else if (action.type === "offer") {
-      const number = ++this.secrets;
-      const error = party.run({
-        type: "offer",
-        amountMsat: action.amountMsat as Msat,
-        paymentHash: hashOf(number),
-        expiry: 400,
-        route: new Uint8Array(0),
-      });
-      const { localLastId } = party.channel.totals;
-      if (error === undefined) {
-        node.offered.set(localLastId, { number, amountMsat: action.amountMsat, end: undefined });
-      }
-    } else if (action.type === "decide") {
+    } else if (action.type === "offer") this.offer(node, action.amountMsat);
+    else if (action.type === "offer_most") this.offer(node, most(party));
+    else if (action.type === "decide") {
       this.decide(name, action.which, action.fulfill);
     } else if (action.type === "fee") party.run({ type: "set_fee", feeRate: action.feeRate });
     else party.run({ type: "close", script: undefined });
+  }
+
+  private offer(node: Node, amountMsat: bigint): void {
+    const number = ++this.secrets;
+    if (node.party.run(offering(number, amountMsat)) !== undefined) return;
+    node.offered.set(node.party.channel.totals.localLastId, { number, amountMsat, end: undefined });
   }
 
   private decide(name: PartyName, which: number, fulfill: boolean): void {

@@ -142,6 +142,22 @@ describe("a view", () => {
     expect(alice.ask(offering(600_000_000n))).toBeUndefined();
   });
 
+  it("[B2-6] is that of the acknowledge with which the add was made, not of one it gets later", () => {
+    const pair = new ChannelPair().open({ pushMsat: 400_000_000n });
+    const { alice, bob } = pair;
+    expect(bob.run({ type: "set_fee", feeRate: 25_000 })).toBeUndefined();
+    // All that Alice may offer, as far as she knows; then Bob's new rate reaches her, in the same batch.
+    expect(pair.offer("alice", 1, 589_260_000n)).toBeUndefined();
+    pair.deliver("bob");
+    const message = pair.next("alice", "update_add_htlc");
+    expect(alice.outgoing[0]?.acknowledge).toBe(bob.sent - 1);
+    const late = bob.judge(message, bob.sent);
+    expect(late).toMatchObject({ type: "remote_insufficient_balance", limit: 10_000n, actual: 6_115n });
+    expect(bob.judge(message, bob.sent - 1)).toBeUndefined();
+    pair.settle();
+    expect(bob.cleared()).toEqual([0n]);
+  });
+
   it("[B2-15] lets HTLCs cross that together would be more than either allows", () => {
     // Both fill the cap for dust at once: each add is fine in its sender's view.
     const pair = new ChannelPair().open({ pushMsat: 500_000_000n });
