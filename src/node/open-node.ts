@@ -4,7 +4,7 @@ import { systemClock, systemRandom } from "../adapters/system/index.ts";
 import { keyPaths, seedSigner } from "../core/crypto/index.ts";
 import type { ChannelPolicy } from "../core/payment-channel/index.ts";
 import type { BitcoinChain } from "../ports/bitcoin-chain.ts";
-import { describeDataDirectoryError, openSeed } from "./data-directory.ts";
+import { describeDataDirectoryError, openSeed, prepareDirectory } from "./data-directory.ts";
 import type { Listener } from "./events.ts";
 import { type SluiceNode, startNode } from "./node.ts";
 
@@ -35,10 +35,12 @@ export async function openNode(options: OpenNodeOptions): Promise<SluiceNode> {
   const { directory, chain } = options;
   const clock = systemClock();
   const random = systemRandom();
-  const seed = openSeed(directory, random);
-  if (!seed.ok) throw new DataDirectoryUnusable(describeDataDirectoryError(seed.error));
+  const prepared = prepareDirectory(directory);
+  if (!prepared.ok) throw new DataDirectoryUnusable(describeDataDirectoryError(prepared.error));
   const store = await openSqliteStore({ directory });
   try {
+    const seed = openSeed(directory, (await store.sequence()) === 0, random);
+    if (!seed.ok) throw new DataDirectoryUnusable(describeDataDirectoryError(seed.error));
     const coin = chain.network === "main" ? 0 : 1;
     const signer = seedSigner(seed.value, coin);
     const nodeKey = keyPaths(coin).nodeKey();
