@@ -1,4 +1,4 @@
-import { type ChannelId, err, InvariantBroken, type NodeId, ok, type Result } from "../core/base/index.ts";
+import { type ChannelId, err, type NodeId, ok, type Result } from "../core/base/index.ts";
 import {
   apply,
   type ChannelError,
@@ -6,8 +6,10 @@ import {
   type Context,
   type Effect,
   type Input,
+  type Step,
   step,
 } from "../core/payment-channel/index.ts";
+import { encodePkt } from "../core/wire/index.ts";
 import type { Batch } from "./journal.ts";
 import type { Session } from "./session.ts";
 
@@ -16,7 +18,12 @@ export type EffectHandlers = {
   broadcast(batch: Batch, transaction: Uint8Array): void;
   tell(batch: Batch, runner: ChannelRunner, tell: Extract<Effect, { type: "tell" }>["tell"]): void;
   event(batch: Batch, runner: ChannelRunner, event: Extract<Effect, { type: "event" }>["event"]): void;
+  /** Updates of the channel have stopped; called once it is settled that the batch is durable. */
+  frozen(runner: ChannelRunner, why: string): void;
 };
+
+/** A step that is applied to the working copy, and is yet to be written and performed. */
+type Done = Step & { readonly packets: readonly Uint8Array[] };
 
 /** The parts of a context that are the same for all channels at a moment. */
 export type Surroundings = Pick<Context, "height" | "now" | "fees" | "policy" | "keys" | "signer" | "buffer">;
@@ -67,26 +74,40 @@ export class ChannelRunner {
 
   /** One step; the value says whether it changed anything. */
   private stepOnce(batch: Batch, input: Input): Result<boolean, ChannelError> {
-    if (this.frozen !== undefined) return err({ type: "frozen", rule: "B2-13", detail: this.frozen });
+    if (this.frozen !== undefined && !isForFrozen(input)) return frozenError(this.frozen);
+    const { totals } = this.state;
+    let done: Done;
     try {
       const result = step(this.state, input, this.context());
       if (!result.ok) return result;
-      const { changes, effects } = result.value;
-      this.begin(batch, changes, effects);
-      return ok(changes.length > 0);
+      done = this.applied(result.value);
     } catch (cause) {
-      if (!(cause instanceof InvariantBroken)) throw cause;
-      this.frozen = cause.message;
-      return err({ type: "frozen", rule: "B2-13", detail: this.frozen });
+      // What this step did is not written, and what those before it did goes with their totals.
+      this.state.totals = totals;
+      return frozenError(this.freeze(batch, cause));
     }
+    this.carryOut(batch, done);
+    return ok(done.changes.length > 0);
   }
 
   /** Adopts the rows and effects with which the channel came to be. */
-  begin(batch: Batch, changes: Parameters<typeof apply>[1], effects: readonly Effect[]): void {
+  begin(batch: Batch, begun: Step): void {
+    this.carryOut(batch, this.applied(begun));
+  }
+
+  private applied({ changes, effects }: Step): Done {
+    // Encoded first: a packet that can't be sent must not have been staged.
+    const packets = effects.flatMap((effect) => (effect.type === "send" ? [encodePkt(effect.packet)] : []));
     apply(this.state, changes);
-    for (const change of changes) batch.change({ type: "channel", channel: this.index, change });
-    this.perform(batch, effects);
-    if (changes.length > 0) this.touch(batch);
+    return { changes, packets, effects };
+  }
+
+  /** Whatever the exception, it is of this channel alone: a step looks at nothing else. */
+  private freeze(batch: Batch, cause: unknown): string {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    if (this.frozen === undefined) batch.afterCommit(() => this.handlers.frozen(this, why));
+    this.frozen ??= why;
+    return this.frozen;
   }
 
   /** Ends the channel for a peer's violation, telling the peer where that is due. Spec: B2-42. */
@@ -111,12 +132,24 @@ export class ChannelRunner {
     return { ...this.surroundings(), nextPacketNumber, acknowledge, unacknowledged, peerReady: ready };
   }
 
-  private perform(batch: Batch, effects: readonly Effect[]): void {
+  private carryOut(batch: Batch, { changes, packets, effects }: Done): void {
+    for (const change of changes) batch.change({ type: "channel", channel: this.index, change });
+    // The packets before the rest, which may bring about more: they have the numbers that the step counted on.
+    for (const packet of packets) this.session.queue(batch, packet);
     for (const effect of effects) {
-      if (effect.type === "send") this.session.queue(batch, effect.packet);
-      else if (effect.type === "broadcast") this.handlers.broadcast(batch, effect.transaction);
+      if (effect.type === "broadcast") this.handlers.broadcast(batch, effect.transaction);
       else if (effect.type === "tell") this.handlers.tell(batch, this, effect.tell);
-      else this.handlers.event(batch, this, effect.event);
+      else if (effect.type === "event") this.handlers.event(batch, this, effect.event);
     }
+    if (changes.length > 0) this.touch(batch);
   }
+}
+
+/** What goes on when updates have stopped: the chain is watched, and the channel may be given up. */
+function isForFrozen({ type }: Input): boolean {
+  return type === "fail" || type === "funding_confirmed" || type === "funding_unconfirmed" || type === "funding_spent";
+}
+
+function frozenError(detail: string): Result<never, ChannelError> {
+  return err({ type: "frozen", rule: "B2-13", detail });
 }

@@ -1,4 +1,13 @@
-import { asChannelId, type ChannelId, type Msat, ok, type Result, type Satoshi, toHex } from "../core/base/index.ts";
+import {
+  asChannelId,
+  type ChannelId,
+  err,
+  type Msat,
+  ok,
+  type Result,
+  type Satoshi,
+  toHex,
+} from "../core/base/index.ts";
 import type { Transaction } from "../core/bitcoin/index.ts";
 import {
   accept,
@@ -11,7 +20,12 @@ import {
   reactionTo,
   type Tell,
 } from "../core/payment-channel/index.ts";
-import type { AuthenticateChannel, ReceivedPkt } from "../core/wire/index.ts";
+import {
+  type AuthenticateChannel,
+  encodePkt,
+  MAX_AUTHENTICATE_CHANNELS,
+  type ReceivedPkt,
+} from "../core/wire/index.ts";
 import type { Random } from "../ports/random.ts";
 import type { ConnectedBlock } from "./chain-follower.ts";
 import { ChannelRunner, type EffectHandlers, type Surroundings } from "./channel-runner.ts";
@@ -31,9 +45,21 @@ export type OpenChannelRequest = {
   readonly closeScript?: Uint8Array;
 };
 
+/**
+ * Channels that peers began and that are not in a block yet, of one peer and of all. Each costs us rows and memory, and its
+ * peer nothing.
+ */
+const MAX_UNCONFIRMED_OF_PEER = 20;
+const MAX_UNCONFIRMED = 1_000;
+/** Channels that have ended and are still shown, the newest. */
+const ENDED_SHOWN = 100;
+
 /** All channels of the node: finds the one that an input is for, and brings new ones into being. */
 export class Channels {
+  /** Those that are neither closed nor abandoned, by id. */
   private readonly runners = new Map<string, ChannelRunner>();
+  private readonly bySession = new Map<Session, Set<ChannelRunner>>();
+  private readonly ended: ChannelRunner[] = [];
   private nextIndex: number;
   private readonly surroundings: () => Surroundings;
   private readonly wallet: Wallet;
@@ -61,11 +87,14 @@ export class Channels {
       broadcast: options.broadcast,
       tell: (batch, runner, tell) => this.told(batch, runner, tell),
       event: (batch, runner, event) => this.happened(batch, runner, event),
+      frozen: (runner, why) =>
+        this.events.emit({ type: "trouble", problem: `channel ${runner.index} is frozen: ${why}` }),
     };
   }
 
+  /** Those that are live, and the newest of those that have ended since the start. */
   all(): readonly ChannelRunner[] {
-    return [...this.runners.values()];
+    return [...this.runners.values(), ...this.ended];
   }
 
   find(id: ChannelId): ChannelRunner | undefined {
@@ -78,19 +107,38 @@ export class Channels {
   }
 
   private add(runner: ChannelRunner): ChannelRunner {
+    const { session } = runner;
     this.runners.set(toHex(runner.id), runner);
+    const others = this.bySession.get(session);
+    if (others === undefined) this.bySession.set(session, new Set([runner]));
+    else others.add(runner);
     return runner;
   }
 
+  private retire(runner: ChannelRunner): void {
+    const { session } = runner;
+    this.runners.delete(toHex(runner.id));
+    const others = this.bySession.get(session);
+    others?.delete(runner);
+    if (others?.size === 0) this.bySession.delete(session);
+    this.ended.push(runner);
+    if (this.ended.length > ENDED_SHOWN) this.ended.shift();
+  }
+
+  /** Whether any channel with the peer is live. */
+  has(session: Session): boolean {
+    return this.bySession.has(session);
+  }
+
   private begin(batch: Batch, session: Session, begun: Begun): ChannelRunner {
-    const { state, changes, effects } = begun;
+    const { state } = begun;
     batch.change({ type: "channel_index", next: this.nextIndex });
     this.wallet.watchFinalKey(state.channel.index);
     const runner = this.add(
       new ChannelRunner({ state, session, surroundings: this.surroundings, handlers: this.handlers }),
     );
     const before = toHex(runner.id);
-    runner.begin(batch, changes, effects);
+    runner.begin(batch, begun);
     this.runners.delete(before);
     return this.add(runner);
   }
@@ -98,6 +146,8 @@ export class Channels {
   /** Opens a channel that we fund. */
   open(batch: Batch, session: Session, request: OpenChannelRequest): Result<ChannelRunner, ChannelError> {
     const { amountSat, feeRate, closeScript } = request;
+    const full = tooMany(MAX_AUTHENTICATE_CHANNELS, this.of(session).length, "channels with this peer");
+    if (full !== undefined) return err(full);
     const temporaryId = asChannelId(this.random.bytes(32));
     const context = {
       ...this.surroundings(),
@@ -148,7 +198,7 @@ export class Channels {
     } else if (message.type === "open_channel" && runner === undefined) {
       this.accept(batch, session, channelId, message);
     } else if (message.type !== "error") {
-      session.queue(batch, { channelId, message: { type: "error", problem: "unknown channel" } });
+      refuse(batch, session, channelId, "unknown channel");
     }
   }
 
@@ -165,34 +215,62 @@ export class Channels {
       unacknowledged: session.unacknowledged,
       peerReady: true,
     };
-    const begun = accept(session.nodeId, this.nextIndex, temporaryId, message, context);
+    const full = this.fullFor(batch, session);
+    const begun =
+      full === undefined ? accept(session.nodeId, this.nextIndex, temporaryId, message, context) : err(full);
     if (begun.ok) {
       this.nextIndex++;
       this.begin(batch, session, begun.value);
       return;
     }
-    const problem = describeError(begun.error);
-    session.queue(batch, { channelId: temporaryId, message: { type: "error", problem } });
-    batch.afterCommit(() => this.events.emit({ type: "violation", peer: session.nodeId, problem }));
+    refuse(batch, session, temporaryId, describeError(begun.error));
+    this.tellViolation(batch, session, begun.error);
+  }
+
+  /** Why this peer may begin no channel now. */
+  private fullFor(batch: Batch, session: Session): ChannelError | undefined {
+    const own = this.of(session);
+    const unconfirmed = own.filter(isUnconfirmed).length + 1;
+    const full =
+      tooMany(MAX_AUTHENTICATE_CHANNELS, own.length + 1, "channels with this peer") ??
+      tooMany(MAX_UNCONFIRMED_OF_PEER, unconfirmed, "unconfirmed channels of this peer");
+    if (full !== undefined) return full;
+    const all = [...this.runners.values()].filter(isUnconfirmed);
+    if (all.length < MAX_UNCONFIRMED) return undefined;
+    // Nothing is at stake before we have signed, so that somebody who is gone makes room.
+    const gone = all.find(({ state, session }) => state.stage.stage === "awaiting_open_anchor" && !session.connected);
+    const error = tooMany(MAX_UNCONFIRMED, all.length + 1, "unconfirmed channels of all peers");
+    if (gone === undefined || error === undefined) return error;
+    gone.fail(batch, error, false);
+    return undefined;
   }
 
   private fail(batch: Batch, runner: ChannelRunner, error: ChannelError): void {
     runner.fail(batch, error, true);
-    batch.afterCommit(() => this.events.emit({ type: "violation", peer: runner.peer, problem: describeError(error) }));
+    this.tellViolation(batch, runner.session, error);
   }
 
-  /** A violation fails the channel that it names, or every channel with that peer where it names none. */
+  private tellViolation(batch: Batch, { nodeId }: Session, error: ChannelError): void {
+    batch.afterCommit(() => this.events.emit({ type: "violation", peer: nodeId, problem: describeError(error) }));
+  }
+
+  /**
+   * A violation fails the channel that it names, or every channel with that peer where it names none. One that names no
+   * channel with that peer, as an open_channel does, is answered and fails nothing.
+   */
   violated(batch: Batch, session: Session, error: ChannelError, channel: ChannelId | undefined): void {
-    const named = channel === undefined ? undefined : this.find(channel);
-    const failing = named !== undefined && named.session === session ? [named] : this.of(session);
-    for (const runner of failing) runner.fail(batch, error, true);
-    batch.afterCommit(() =>
-      this.events.emit({ type: "violation", peer: session.nodeId, problem: describeError(error) }),
-    );
+    this.tellViolation(batch, session, error);
+    if (channel === undefined) {
+      for (const runner of this.of(session)) runner.fail(batch, error, true);
+      return;
+    }
+    const named = this.find(channel);
+    if (named !== undefined && named.session === session) named.fail(batch, error, true);
+    else refuse(batch, session, channel, describeError(error));
   }
 
-  private of(session: Session): ChannelRunner[] {
-    return this.all().filter((runner) => runner.session === session);
+  private of(session: Session): readonly ChannelRunner[] {
+    return [...(this.bySession.get(session) ?? [])];
   }
 
   /** Packets may be numbered for this peer again: what is due is sent, what waits is told again. */
@@ -208,7 +286,7 @@ export class Channels {
     const described: AuthenticateChannel[] = [];
     for (const { state } of this.of(session)) {
       const { local } = state.commitments;
-      if (local === undefined || described.length === 1000) continue;
+      if (local === undefined || described.length === MAX_AUTHENTICATE_CHANNELS) continue;
       const last = state.revocationSlots.reduce<(typeof state.revocationSlots)[number] | undefined>(
         (lowest, slot) => (lowest === undefined || slot.index < lowest.index ? slot : lowest),
         undefined,
@@ -259,7 +337,7 @@ export class Channels {
   /** Transactions that should be on chain and are not yet, as far as we know: broadcast at start and after a new block. */
   broadcasts(): Uint8Array[] {
     const { signer, keys } = this.surroundings();
-    return this.all().flatMap(({ state }) => {
+    return [...this.runners.values()].flatMap(({ state }) => {
       const { funding } = state;
       const close = funding?.spentHeight === undefined ? agreedClose(state, { signer, keys }) : undefined;
       const hasSignature = state.commitments.local?.signature !== undefined;
@@ -291,6 +369,7 @@ export class Channels {
       return;
     }
     const { stage, failure } = event;
+    if (stage === "closed" || stage === "abandoned") this.retire(runner);
     batch.afterCommit(() =>
       this.events.emit({
         type: "channel_stage",
@@ -302,4 +381,19 @@ export class Channels {
       }),
     );
   }
+}
+
+/** Tells a peer that there is no such channel with it. */
+function refuse(batch: Batch, session: Session, channelId: ChannelId, problem: string): void {
+  session.queue(batch, encodePkt({ channelId, message: { type: "error", problem } }));
+}
+
+function isUnconfirmed({ state }: ChannelRunner): boolean {
+  const { stage } = state.stage;
+  const opening = stage === "awaiting_open_anchor" || stage === "awaiting_depth";
+  return opening && state.channel.initiator === "remote" && state.funding?.confirmedHeight === undefined;
+}
+
+function tooMany(limit: number, actual: number, detail: string): ChannelError | undefined {
+  return actual > limit ? { type: "remote_terms_unacceptable", rule: "B2-8", limit, actual, detail } : undefined;
 }

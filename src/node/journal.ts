@@ -10,10 +10,13 @@ export interface Batch {
   atEnd(key: object, action: (batch: Batch) => void): void;
 }
 
-/** How much of a kind one batch takes; a quantum keeps many payments from travelling as one block in lockstep. */
+/**
+ * How much of a kind one batch takes; a quantum keeps many payments from travelling as one block in lockstep. A work of
+ * `peer` is a turn of one connection, of many packets.
+ */
 export type Lane = "peer" | "payment" | "other";
 
-const QUANTUM: Record<Lane, number> = { peer: 256, payment: 64, other: 1024 };
+const QUANTUM: Record<Lane, number> = { peer: 16, payment: 64, other: 1024 };
 
 type Work = { readonly run: (batch: Batch) => void; readonly refuse: (cause: unknown) => void };
 
@@ -46,7 +49,8 @@ class CollectingBatch implements Batch {
 /**
  * Runs everything that changes the node, one batch at a time: the works that wait are run, their rows are committed in one
  * store transaction, and only then are their effects performed. Nothing else writes to the store. A failed commit halts the
- * journal, since the working copies are ahead of the store then; a new start reads the truth.
+ * journal, since the working copies are ahead of the store then; a new start reads the truth. So does what a work or an
+ * effect throws: works return what they refuse.
  */
 export class Journal {
   private readonly store: Store;
@@ -136,13 +140,12 @@ export class Journal {
         await this.store.commit({ sequence: this.sequence + 1, changes: batch.changes });
         this.sequence++;
       }
+      for (const action of batch.actions) action();
     } catch (cause) {
       for (const work of works) work.refuse(cause);
       this.refuseAll(cause);
       this.onHalt(cause);
-      return;
     }
-    for (const action of batch.actions) action();
   }
 
   private refuseAll(cause: unknown): void {

@@ -165,6 +165,7 @@ export class SluiceNode {
         batch.afterCommit(() => this.events.emit({ type: "peer_ready", peer: session.nodeId }));
       },
       channels: (session) => this.channelSet.authentication(session),
+      hasChannels: (session) => this.channelSet.has(session),
     };
   }
 

@@ -9,15 +9,24 @@ import {
   TransportError,
 } from "../ports/transport.ts";
 import type { Events } from "./events.ts";
+import { Inbox } from "./inbox.ts";
 import type { Batch, Journal } from "./journal.ts";
 import { newStream, Session, type SessionHandlers } from "./session.ts";
 
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 30_000;
+/** Connections of peers without a channel, whom we did not dial. One more, and the oldest is ended. */
+const MAX_STRANGERS = 256;
 
 /** Everybody we know: sessions, and the connections that carry them. A peer with an address is dialled until it answers. */
 export class Peers {
   private readonly sessions = new Map<string, Session>();
+  /** The newest connection with each peer, until it ends. */
+  private readonly connections = new Map<string, Connection>();
+  /** Connections that were made by strangers, the oldest first. */
+  private readonly strangers = new Set<Connection>();
+  /** Indexes of peers that were forgotten, and how many packets the store may still hold under them. */
+  private readonly freeIndexes = new Map<number, number>();
   private readonly retries = new Map<string, () => void>();
   private readonly transport: Transport;
   private readonly clock: Clock;
@@ -42,15 +51,30 @@ export class Peers {
   }
 
   /** Takes up a peer that was loaded. */
-  adopt(peer: PeerRow, stream: StreamRow | undefined, outbox: readonly OutboxRow[]): Session {
-    return this.add(peer, stream ?? newStream(peer.index), outbox, true);
+  adopt(peer: PeerRow, stream: StreamRow | undefined, outbox: readonly OutboxRow[]): void {
+    const { handlers } = this;
+    this.nextIndex = Math.max(this.nextIndex, peer.index + 1);
+    this.add(new Session({ peer, stream: stream ?? newStream(peer.index), outbox, handlers, stored: true }));
   }
 
-  private add(peer: PeerRow, stream: StreamRow, outbox: readonly OutboxRow[], stored: boolean): Session {
-    const session = new Session({ peer, stream, outbox, handlers: this.handlers, stored });
-    this.sessions.set(toHex(peer.nodeId), session);
-    this.nextIndex = Math.max(this.nextIndex, peer.index + 1);
+  private add(session: Session): Session {
+    this.sessions.set(toHex(session.nodeId), session);
     return session;
+  }
+
+  /** A session under an index that nobody has: a number that only grew would end one day. */
+  private create(nodeId: NodeId): Session {
+    const [free] = this.freeIndexes;
+    const [index, leftover] = free ?? [this.nextIndex++, 0];
+    this.freeIndexes.delete(index);
+    const { handlers } = this;
+    const peer = { index, nodeId, address: undefined };
+    return this.add(new Session({ peer, stream: newStream(index), outbox: [], handlers, stored: false, leftover }));
+  }
+
+  private forget({ peer, sent }: Session): void {
+    this.sessions.delete(toHex(peer.nodeId));
+    this.freeIndexes.set(peer.index, sent);
   }
 
   session(nodeId: NodeId): Session | undefined {
@@ -67,13 +91,16 @@ export class Peers {
 
   /** Connects, or rejects with TransportError. Once it has worked, the connection is made again whenever it is lost. */
   async connect(nodeId: NodeId, address: PeerAddress): Promise<void> {
-    if (this.session(nodeId)?.connected === true) return;
+    if (this.connections.has(toHex(nodeId))) return;
     await this.transport.connect(nodeId, address, (connection) => this.connected(connection, address));
   }
 
-  /** Dials every peer whose address is known. */
+  /** Forgets whom there is nothing with any more, and dials every peer whose address is known. */
   start(): void {
-    for (const session of this.sessions.values()) this.redial(session.nodeId, 0);
+    for (const session of this.all()) {
+      if (session.isStranger) this.forget(session);
+      else this.redial(session.nodeId, 0);
+    }
   }
 
   async stop(): Promise<void> {
@@ -85,33 +112,57 @@ export class Peers {
 
   private connected(connection: Connection, address: PeerAddress | undefined): ConnectionEvents {
     const { remote } = connection;
+    const key = toHex(remote);
+    const before = this.connections.get(key);
+    this.connections.set(key, connection);
+    before?.close();
+    if (address === undefined && this.session(remote)?.isStranger !== false) this.admit(connection);
     this.journal.post("peer", (batch) => {
       this.sessionFor(batch, remote, address).connect(batch, connection);
       batch.afterCommit(() => this.events.emit({ type: "peer_connected", peer: remote }));
     });
+    const inbox = new Inbox({
+      journal: this.journal,
+      receive: (batch, message) => this.session(remote)?.receive(batch, connection, message) ?? 0,
+      isStranger: () => this.session(remote)?.isStranger !== false,
+      onFull: (bytes) => {
+        connection.close();
+        this.events.emit({ type: "trouble", problem: `${key} is cut off: ${bytes} bytes of it wait to be processed` });
+      },
+    });
     return {
-      onMessage: (_, message) =>
-        this.journal.post("peer", (batch) => this.session(remote)?.receive(batch, connection, message)),
+      onMessage: (_, message) => inbox.push(message),
       onEnd: (_, reason) => {
+        this.strangers.delete(connection);
+        if (this.connections.get(key) === connection) this.connections.delete(key);
         this.journal.post("peer", (batch) => this.disconnected(batch, connection, reason));
         this.redial(remote, FIRST_RETRY_MS);
       },
     };
   }
 
+  /** Makes room among the strangers. An honest one has a channel before long. */
+  private admit(connection: Connection): void {
+    this.strangers.add(connection);
+    for (const oldest of this.strangers) {
+      if (this.strangers.size <= MAX_STRANGERS) return;
+      this.strangers.delete(oldest);
+      if (this.session(oldest.remote)?.isStranger !== false) oldest.close();
+    }
+  }
+
   private sessionFor(batch: Batch, nodeId: NodeId, address: PeerAddress | undefined): Session {
-    const peer = { index: this.nextIndex, nodeId, address: undefined };
-    const session = this.session(nodeId) ?? this.add(peer, newStream(peer.index), [], false);
+    const session = this.session(nodeId) ?? this.create(nodeId);
     if (address !== undefined) session.locate(batch, address);
     return session;
   }
 
-  /** A peer that only connected and said nothing is forgotten with its connection. */
+  /** A peer without a channel is forgotten with its connection, unless we dial it. */
   private disconnected(batch: Batch, connection: Connection, reason: TransportError | undefined): void {
     const { remote } = connection;
     const session = this.session(remote);
     session?.disconnect(connection);
-    if (session?.isStranger === true && !session.connected) this.sessions.delete(toHex(remote));
+    if (session?.isStranger === true && !session.connected) this.forget(session);
     batch.afterCommit(() => this.events.emit({ type: "peer_disconnected", peer: remote, reason: reason?.message }));
   }
 
@@ -120,9 +171,10 @@ export class Peers {
     const address = this.sessions.get(key)?.peer.address;
     if (this.stopped || address === undefined) return;
     this.retries.get(key)?.();
-    const cancel = this.clock.after(delayMs, () => {
+    const cancel = this.clock.after(delayMs + spreadMs(nodeId), () => {
       this.retries.delete(key);
       this.connect(nodeId, address).catch((cause: unknown) => {
+        if (this.stopped) return;
         const problem = cause instanceof TransportError ? cause.message : String(cause);
         this.events.emit({ type: "trouble", problem: `connecting to ${key}: ${problem}` });
         this.redial(nodeId, Math.min(Math.max(2 * delayMs, FIRST_RETRY_MS), LAST_RETRY_MS));
@@ -130,4 +182,12 @@ export class Peers {
     });
     this.retries.set(key, cancel);
   }
+}
+
+/**
+ * Up to a quarter of a second that differs from peer to peer: two nodes that dial each other in step would take each
+ * other's connection away for ever.
+ */
+function spreadMs(nodeId: NodeId): number {
+  return nodeId[nodeId.length - 1] ?? 0;
 }

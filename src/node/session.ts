@@ -18,7 +18,6 @@ import {
   encodePong,
   joinPackets,
   namedChannel,
-  type Pkt,
   packetFamily,
   type ReceivedPkt,
   type WireError,
@@ -37,9 +36,17 @@ export type SessionHandlers = {
   onReady(batch: Batch, session: Session): void;
   /** What authenticate says about the channels with this peer. */
   channels(session: Session): readonly AuthenticateChannel[];
+  /** Whether a channel with this peer is neither closed nor abandoned. */
+  hasChannels(session: Session): boolean;
 };
 
 const NO_DIGEST = new Uint8Array(32);
+/** Twice what an honest peer can leave unacknowledged: beyond it a peer only wants us to hold much. */
+const MAX_OUTBOX = 20_000;
+/** The same for a peer without a channel, which can't ask for more than answers to its open_channel. */
+const MAX_STRANGERS_OUTBOX = 100;
+/** No honest count comes near it. What a peer without channels says about numbers that we forgot is believed up to here. */
+const MAX_BELIEVED_COUNT = 2 ** 40;
 
 export function newStream(peer: number): StreamRow {
   return {
@@ -73,10 +80,14 @@ export class Session {
   private readonly handlers: SessionHandlers;
   private connection: Connection | undefined;
   private authenticated = false;
+  /** The present connection is about to be ended. */
+  private ending = false;
   /** Number of the newest packet given to the present connection. */
   private transmitted = 0;
-  /** The peer's row is in the store. It is written with the first packet: a stranger who only connects leaves nothing. */
+  /** Its rows are in the store. They are written with its first channel, or address: a stranger leaves nothing there. */
   private stored: boolean;
+  /** Packets up to this number may be in the store that were for the peer which had the index before. */
+  private readonly leftover: number;
   /** The acknowledge that the peer last got from us on the present connection. */
   private told = 0;
 
@@ -86,9 +97,11 @@ export class Session {
     outbox: readonly OutboxRow[];
     handlers: SessionHandlers;
     stored: boolean;
+    leftover?: number;
   }) {
     this.peer = options.peer;
     this.stored = options.stored;
+    this.leftover = options.leftover ?? 0;
     this.stream = options.stream;
     this.outbox = [...options.outbox];
     this.handlers = options.handlers;
@@ -103,13 +116,21 @@ export class Session {
     return this.authenticated;
   }
 
-  /** Nothing of it has to be remembered once the connection ends. */
+  /**
+   * Nothing of it has to be remembered once the connection ends: there is no channel, and we don't dial it. If it comes
+   * back, each side without a channel takes the other's numbers: see `begin`.
+   */
   get isStranger(): boolean {
-    return !this.stored;
+    return this.peer.address === undefined && !this.handlers.hasChannels(this);
   }
 
   get connected(): boolean {
     return this.connection !== undefined;
+  }
+
+  /** The number of our newest packet. */
+  get sent(): number {
+    return this.stream.sent;
   }
 
   get nextPacketNumber(): number {
@@ -138,6 +159,7 @@ export class Session {
     const before = this.connection;
     this.connection = connection;
     this.authenticated = false;
+    this.ending = false;
     batch.afterCommit(() => {
       if (before !== connection) before?.close();
       if (this.connection === connection) this.authenticate(connection);
@@ -147,8 +169,17 @@ export class Session {
   /** Remembers where the peer listens. */
   locate(batch: Batch, address: PeerAddress): void {
     this.peer = { ...this.peer, address };
-    batch.change({ type: "peer", row: this.peer });
+    if (this.stored) batch.change({ type: "peer", row: this.peer });
+    else this.store(batch);
+  }
+
+  private store(batch: Batch): void {
     this.stored = true;
+    const { index } = this.peer;
+    if (this.leftover > 0) batch.change({ type: "outbox_pruned", peer: index, upTo: this.leftover });
+    batch.change({ type: "peer", row: this.peer });
+    batch.change({ type: "stream", row: this.stream });
+    for (const row of this.outbox) batch.change({ type: "outbox", row });
   }
 
   disconnect(connection: Connection): void {
@@ -157,33 +188,45 @@ export class Session {
     this.authenticated = false;
   }
 
-  /** Ends the connection; queued messages are flushed first. */
-  hangUp(): void {
-    this.connection?.close();
+  /** Looks at nothing more of this connection, and ends it when what the batch has to say is sent. */
+  private hangUp(batch: Batch): void {
+    const { connection } = this;
+    if (connection === undefined || this.ending) return;
+    this.ending = true;
+    batch.afterCommit(() => {
+      if (this.connection === connection) this.flush();
+      connection.close();
+      this.disconnect(connection);
+    });
   }
 
   /** Numbers a packet and puts it into the outbox; it is sent after the commit. Spec: B2-6. */
-  queue(batch: Batch, pkt: Pkt): void {
+  queue(batch: Batch, packet: Uint8Array): void {
     const number = this.stream.sent + 1;
-    const row = { peer: this.peer.index, number, acknowledge: this.stream.received, packet: encodePkt(pkt) };
+    const row = { peer: this.peer.index, number, acknowledge: this.stream.received, packet };
     this.stream = { ...this.stream, sent: number };
     this.outbox.push(row);
-    batch.change({ type: "outbox", row });
+    if (this.stored) batch.change({ type: "outbox", row });
     this.touch(batch);
   }
 
-  /** Runs one transport message of the peer. Messages of a connection that was replaced are ignored. */
-  receive(batch: Batch, connection: Connection, message: Uint8Array): void {
-    if (this.connection !== connection) return;
+  /**
+   * Runs one transport message of the peer, and returns how many packets it has. Messages of a connection that was replaced,
+   * or is about to be ended, are ignored.
+   */
+  receive(batch: Batch, connection: Connection, message: Uint8Array): number {
+    if (this.connection !== connection || this.ending) return 0;
     const decoded = decodeTransportMessage(message);
     if (!decoded.ok) {
-      this.violate(batch, asChannelError(decoded.error));
-      return;
+      this.giveUp(batch, asChannelError(decoded.error));
+      return 1;
     }
-    for (const packet of decoded.value.packets) {
-      if (this.connection !== connection) return;
-      this.receivePacket(batch, packet, decoded.value.acknowledge);
+    const { packets, acknowledge } = decoded.value;
+    for (const packet of packets) {
+      if (this.ending) break;
+      this.receivePacket(batch, packet, acknowledge);
     }
+    return packets.length;
   }
 
   private receivePacket(batch: Batch, packet: Uint8Array, acknowledge: number): void {
@@ -193,11 +236,11 @@ export class Session {
     }
     const family = packetFamily(packet);
     if (!family.ok) {
-      this.violate(batch, asChannelError(family.error));
+      this.giveUp(batch, asChannelError(family.error));
       return;
     }
     if (family.value === "ping") {
-      this.answerPing(packet);
+      this.answerPing(batch, packet);
       return;
     }
     if (family.value === "pong" || family.value === "other_uncounted") return;
@@ -205,13 +248,25 @@ export class Session {
     else this.receiveCounted(batch, packet, acknowledge);
   }
 
-  private answerPing(packet: Uint8Array): void {
+  private answerPing(batch: Batch, packet: Uint8Array): void {
     const ping = decodePing(packet);
-    if (ping.ok) this.transmit(this.stream.received, [encodePong(ping.value)]);
+    if (!ping.ok) return;
+    // The acknowledge of what is not counted tells nothing.
+    const pong = joinPackets(this.stream.received, [encodePong(ping.value)]);
+    batch.afterCommit(() => {
+      for (const bytes of pong) this.connection?.send(bytes);
+    });
   }
 
   private receiveCounted(batch: Batch, packet: Uint8Array, acknowledge: number): void {
     const { packetAcknowledge, sent } = this.stream;
+    if (acknowledge >= packetAcknowledge) this.acknowledged(acknowledge);
+    const limit = this.handlers.hasChannels(this) ? MAX_OUTBOX : MAX_STRANGERS_OUTBOX;
+    if (this.outbox.length >= limit) {
+      // Not counted: it comes again once the peer acknowledges.
+      this.hangUp(batch);
+      return;
+    }
     // Counted and recorded even where it breaks a rule: an uncounted one would come again for ever.
     this.stream = {
       ...this.stream,
@@ -224,10 +279,9 @@ export class Session {
       this.violate(batch, { type: "remote_acknowledge", rule: "B2-5", limit, actual: acknowledge });
       return;
     }
-    this.acknowledged(acknowledge);
     this.touch(batch);
     const decoded = decodePkt(packet);
-    if (!decoded.ok) this.handlers.onViolation(batch, this, asChannelError(decoded.error), namedChannel(packet));
+    if (!decoded.ok) this.violate(batch, asChannelError(decoded.error), namedChannel(packet));
     else this.handlers.onPacket(batch, this, decoded.value, this.stream.received, acknowledge);
   }
 
@@ -235,32 +289,47 @@ export class Session {
   private receiveAuthenticate(batch: Batch, packet: Uint8Array, acknowledge: number): void {
     const decoded = decodePkt(packet);
     if (!decoded.ok || decoded.value.message.type !== "authenticate") {
-      this.violate(batch, {
-        type: "remote_undecodable",
-        rule: "B2-5",
-        detail: "the first packet of a connection is authenticate",
-      });
-      this.hangUp();
+      const detail = "the first packet of a connection is authenticate";
+      this.giveUp(batch, { type: "remote_undecodable", rule: "B2-5", detail });
       return;
     }
-    const { acknowledged, sent } = this.stream;
-    if (acknowledge > sent || acknowledge < acknowledged) {
-      const limit = acknowledge > sent ? sent : acknowledged;
-      this.violate(batch, { type: "remote_acknowledge", rule: "B2-5", limit, actual: acknowledge });
-      this.hangUp();
-      return;
-    }
-    const digest = this.digestAt(acknowledge);
-    if (!equalBytes(digest, decoded.value.message.digest)) {
-      this.violate(batch, { type: "remote_digest", rule: "B2-6", actual: acknowledge });
-      this.hangUp();
-      return;
+    const { digest } = decoded.value.message;
+    const misfit = this.misfit(acknowledge, digest);
+    if (misfit !== undefined) {
+      if (this.handlers.hasChannels(this) || acknowledge > MAX_BELIEVED_COUNT) {
+        this.giveUp(batch, misfit);
+        return;
+      }
+      this.renumber(batch, acknowledge, digest);
     }
     this.acknowledged(acknowledge);
     this.authenticated = true;
     this.transmitted = acknowledge;
     this.handlers.onReady(batch, this);
     this.touch(batch);
+  }
+
+  /** What is wrong with what the peer says it has of our packets. */
+  private misfit(acknowledge: number, digest: Uint8Array): ChannelError | undefined {
+    const { acknowledged, sent } = this.stream;
+    if (acknowledge > sent || acknowledge < acknowledged) {
+      const limit = acknowledge > sent ? sent : acknowledged;
+      return { type: "remote_acknowledge", rule: "B2-5", limit, actual: acknowledge };
+    }
+    if (equalBytes(this.digestAt(acknowledge), digest)) return undefined;
+    return { type: "remote_digest", rule: "B2-6", actual: acknowledge };
+  }
+
+  /**
+   * One of the two has forgotten the other, as is right between peers that have no channel: our packets are numbered from
+   * where the peer believes they stand.
+   */
+  private renumber(batch: Batch, acknowledge: number, digest: Uint8Array): void {
+    const { index: peer } = this.peer;
+    if (this.stored) batch.change({ type: "outbox_pruned", peer, upTo: this.stream.sent });
+    this.outbox = [];
+    const numbers = { sent: acknowledge, acknowledged: acknowledge, packetAcknowledge: 0 };
+    this.stream = { ...this.stream, ...numbers, acknowledgedDigest: digest };
   }
 
   /** The rolling digest of our packets up to `number`, which the outbox still reaches back to. */
@@ -283,20 +352,29 @@ export class Session {
     this.stream = { ...this.stream, acknowledged: acknowledge, acknowledgedDigest };
   }
 
-  private violate(batch: Batch, error: ChannelError): void {
-    this.handlers.onViolation(batch, this, error, undefined);
+  /** Where there is no channel that could fail, the connection ends: it is all that a stranger has. */
+  private violate(batch: Batch, error: ChannelError, channel?: ChannelId): void {
+    this.handlers.onViolation(batch, this, error, channel);
+    if (!this.handlers.hasChannels(this)) this.hangUp(batch);
     this.touch(batch);
+  }
+
+  /** Like `violate`, where nothing that comes after on this connection could be made sense of. */
+  private giveUp(batch: Batch, error: ChannelError): void {
+    this.violate(batch, error);
+    this.hangUp(batch);
   }
 
   /** Has the end of the batch write where the stream stands, and send what is new once that is durable. */
   private touch(batch: Batch): void {
     batch.atEnd(this, (end) => {
-      const { peer, acknowledged } = this.stream;
-      if (!this.stored) end.change({ type: "peer", row: this.peer });
-      this.stored = true;
-      end.change({ type: "stream", row: this.stream });
-      end.change({ type: "outbox_pruned", peer, upTo: acknowledged });
       end.afterCommit(() => this.flush());
+      if (!this.stored) {
+        if (!this.isStranger) this.store(end);
+        return;
+      }
+      end.change({ type: "stream", row: this.stream });
+      end.change({ type: "outbox_pruned", peer: this.peer.index, upTo: this.stream.acknowledged });
     });
   }
 

@@ -1,0 +1,123 @@
+import { Chain, embeddedChain } from "../../src/adapters/chain-embedded/index.ts";
+import { type MemoryNetwork, memoryNetwork } from "../../src/adapters/p2p-memory/index.ts";
+import { type MemoryStore, memoryStore } from "../../src/adapters/store-memory/index.ts";
+import type { NodeId } from "../../src/core/base/index.ts";
+import { addressToScript } from "../../src/core/bitcoin/index.ts";
+import { keyPaths, seedSigner, sha256 } from "../../src/core/crypto/index.ts";
+import type { NodeEvent } from "../../src/node/events.ts";
+import { type SluiceNode, startNode } from "../../src/node/node.ts";
+import type { PeerAddress } from "../../src/ports/transport.ts";
+import { type VirtualClock, virtualClock } from "./virtual-clock.ts";
+
+/** A node of a `NodeNetwork` that crashes and comes back. What happened to it is kept over all its lives. */
+export class TestNode {
+  readonly name: string;
+  readonly nodeId: NodeId;
+  readonly address: PeerAddress;
+  readonly events: NodeEvent[] = [];
+  store: MemoryStore = memoryStore();
+  private readonly world: NodeNetwork;
+  private readonly seed: Uint8Array;
+  private live: SluiceNode | undefined;
+  /** The last life, until it is put away. */
+  private old: SluiceNode | undefined;
+  private made = 0;
+
+  constructor(world: NodeNetwork, name: string) {
+    this.world = world;
+    this.name = name;
+    this.seed = new Uint8Array(64).fill(name.charCodeAt(0));
+    this.nodeId = seedSigner(this.seed, 1).publicKey(keyPaths(1).nodeKey()) as NodeId;
+    this.address = { host: name, port: 9745 };
+  }
+
+  /** Undefined while it is down. */
+  get up(): SluiceNode | undefined {
+    return this.live;
+  }
+
+  get node(): SluiceNode {
+    if (this.live === undefined) throw new Error(`${this.name} is down`);
+    return this.live;
+  }
+
+  async start(): Promise<void> {
+    const { clock, network, chain } = this.world;
+    const bytes = (length: number) => sha256(new TextEncoder().encode(`${this.name} ${this.made++}`)).slice(0, length);
+    const starting = startNode({
+      store: this.store,
+      chain: embeddedChain(chain, clock),
+      transport: network.transport(this.nodeId),
+      clock,
+      random: { bytes },
+      seed: this.seed,
+      listener: (event) => {
+        this.events.push(event);
+        if (event.type === "halted") this.live = undefined;
+      },
+    });
+    await clock.run();
+    this.live = await starting;
+    this.old = this.live;
+    await this.live.listen(this.address);
+  }
+
+  /** The machine goes: nothing of this life reaches the store or anybody any more. */
+  crash(): void {
+    this.live = undefined;
+    this.store = this.store.reopen();
+    for (const other of this.world.nodes) this.world.network.drop(this.nodeId, other.nodeId);
+    // What is left of the process can't write; its listeners and timers are put away.
+    this.old?.stop().catch(() => undefined);
+    this.old = undefined;
+  }
+}
+
+/** Whole nodes in one process and on one chain, where the test decides what happens next. */
+export class NodeNetwork {
+  readonly clock: VirtualClock = virtualClock();
+  readonly network: MemoryNetwork = memoryNetwork({ clock: this.clock });
+  readonly chain = new Chain(this.clock);
+  readonly nodes: readonly TestNode[];
+
+  constructor(names: readonly string[]) {
+    this.chain.mine(101);
+    this.nodes = names.map((name) => new TestNode(this, name));
+  }
+
+  /** Delivers and runs until nothing is left; time stands still. */
+  async quiet(): Promise<void> {
+    do await this.clock.run();
+    while (this.network.run() > 0);
+  }
+
+  async advance(ms: number): Promise<void> {
+    await this.clock.advance(ms);
+    await this.quiet();
+  }
+
+  /** What a promise of a node comes to, once everything that can happen at this moment has. */
+  async outcome<T>(promise: Promise<T>): Promise<T> {
+    const settled = promise.then(
+      (value) => () => value,
+      (cause: unknown) => () => {
+        throw cause;
+      },
+    );
+    await this.quiet();
+    return (await settled)();
+  }
+
+  /** Gives a node coins of `amountSat` each. */
+  async fund(node: TestNode, amountSat: bigint, coins: number): Promise<void> {
+    const script = addressToScript(await this.outcome(node.node.newAddress()), "regtest");
+    if (!script.ok) throw new Error(script.error.type);
+    for (let n = 0; n < coins; n++) this.chain.fund(script.value, amountSat);
+    this.chain.mine(1);
+    await this.quiet();
+  }
+
+  async stop(): Promise<void> {
+    for (const { up } of this.nodes) if (up !== undefined) await this.outcome(up.stop());
+  }
+}
