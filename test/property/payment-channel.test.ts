@@ -8,7 +8,7 @@ const PARAMETERS = {
   numRuns: Number(CHANNEL_SCHEDULES ?? 60),
   ...(CHANNEL_SEED === undefined ? {} : { seed: Number(CHANNEL_SEED) }),
 };
-const TIMEOUT = CHANNEL_SCHEDULES === undefined ? 60_000 : 24 * 3_600_000;
+const TIMEOUT = CHANNEL_SCHEDULES === undefined ? 180_000 : 24 * 3_600_000;
 
 /** Around what divides amounts: one, the dust limit, and much. */
 const amount = fc.oneof(

@@ -90,6 +90,8 @@ export class Party {
   buffer: CommitmentBuffer | undefined;
   /** Under way to the peer. */
   outgoing: Packet[] = [];
+  /** Whether each step is checked as `run` says, which is most of what a test costs. */
+  checked = true;
   readonly tells: Tell[] = [];
   readonly broadcasts: Uint8Array[] = [];
   readonly changes: ChannelChange[] = [];
@@ -127,12 +129,14 @@ export class Party {
    */
   run(input: Input): ChannelError | undefined {
     const state = this.channel;
-    const before = serialize(state);
+    const before = this.checked ? serialize(state) : undefined;
     const result = step(state, input, this.context());
-    const again = step(state, input, this.context());
-    // Equal bytes say enough; a number may be held in two ways, so that unequal bytes do not.
-    if (!serialize(state).equals(before)) expectSame(state, deserialize(before));
-    expectSame(again, result);
+    if (before !== undefined) {
+      const again = step(state, input, this.context());
+      // Equal bytes say enough; a number may be held in two ways, so that unequal bytes do not.
+      if (!serialize(state).equals(before)) expectSame(state, deserialize(before));
+      expectSame(again, result);
+    }
     if (!result.ok) return result.error;
     this.take(result.value.changes, result.value.effects);
     return undefined;
@@ -154,7 +158,7 @@ export class Party {
 
   private check(): void {
     const state = this.channel;
-    if (state.commitments.local === undefined || state.commitments.remote.length === 0) return;
+    if (!this.checked || state.commitments.local === undefined || state.commitments.remote.length === 0) return;
     expect(total(state)).toBe((state.funding?.amountSat ?? 0n) * 1000n);
     const loaded = this.loaded(rowsOf(state));
     // What is settled leaves the indexes that only ever matter for what is newer.

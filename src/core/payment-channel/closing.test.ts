@@ -347,6 +347,7 @@ describe("close_signature", () => {
       fc.property(fee, fee, fc.boolean(), (a, b, crossing) => {
         fc.pre(!crossing || (a - b !== 2n && b - a !== 2n));
         const pair = drained();
+        for (const party of [pair.alice, pair.bob]) party.checked = false;
         wanting(pair.alice, a);
         wanting(pair.bob, b);
         start(pair.alice);
@@ -357,7 +358,7 @@ describe("close_signature", () => {
       }),
       { numRuns: 15 },
     );
-  });
+  }, 60_000);
 
   it("[B2-33] goes on for 20 offers at most: then the peer's is taken", () => {
     const pair = new ChannelPair().open({ pushMsat: 400_000_000n });

@@ -167,7 +167,10 @@ describe("after a reconnect", () => {
 describe("one bit changed in any message on its way", () => {
   /** Every message between two parties that pay and close, as it is delivered. */
   function conversation(tamper: (index: number, message: PktMessage) => PktMessage): (ChannelError | undefined)[] {
-    const pair = new ChannelPair().open({ pushMsat: 400_000_000n });
+    const pair = new ChannelPair();
+    pair.alice.checked = false;
+    pair.bob.checked = false;
+    pair.open({ pushMsat: 400_000_000n });
     const errors: (ChannelError | undefined)[] = [];
     let index = 0;
     const pump = () => {
