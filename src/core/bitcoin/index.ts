@@ -1,5 +1,5 @@
 export { type AddressNetwork, addressToScript, type BadAddress, scriptToAddress } from "./address.ts";
-export { compareInputs, compareOutputs } from "./bip69.ts";
+
 export {
   anchorScript,
   type HtlcTerms,
@@ -8,16 +8,7 @@ export {
   type ToSelfTerms,
   toSelfScript,
 } from "./channel-scripts.ts";
-export {
-  type Claim,
-  type ClaimTooSmall,
-  claimSighash,
-  claimTransaction,
-  claimWitness,
-  claimWitnessWeight,
-  type Spend,
-  spendLocks,
-} from "./claims.ts";
+export { type Claim, type ClaimTooSmall, claimSighash, claimTransaction, claimWitness, type Spend } from "./claims.ts";
 export { type BadClose, type Close, type CloseSide, closeTransaction } from "./close.ts";
 export {
   type Coin,
@@ -42,8 +33,8 @@ export {
   type CommitmentBuffer,
   createCommitmentBuffer,
 } from "./commitment-buffer.ts";
-export { commitmentNumberOf, numberMask } from "./commitment-number.ts";
-export { commitmentByteCount, commitmentFee, DUST_LIMIT_SAT, isDust, splitFee } from "./fee.ts";
+export { numberMask } from "./commitment-number.ts";
+export { commitmentFee, DUST_LIMIT_SAT, isDust, splitFee } from "./fee.ts";
 export { p2wpkhSighash, p2wpkhWitness } from "./pay-to-public-key.ts";
 export {
   isStandardCloseScript,
@@ -57,7 +48,7 @@ export {
   type WitnessProgram,
   witnessProgramOf,
 } from "./script.ts";
-export { hashOutputs, hashPrevouts, hashSequence, SIGHASH_ALL, sighash, sighashAll } from "./sighash.ts";
+export { sighash } from "./sighash.ts";
 export {
   type BadTransaction,
   type BadTransactionReason,

@@ -1,4 +1,4 @@
-export { hash160, hash256, hkdfSha256, hmacSha256, ripemd160, sha256 } from "./hashes.ts";
+export { hash160, hash256, ripemd160, sha256 } from "./hashes.ts";
 export { type CoinType, type KeyPaths, type KeyReference, keyPaths } from "./key-paths.ts";
 export {
   ACT_ONE_BYTES,
@@ -11,12 +11,7 @@ export {
   type Responder,
   respondToHandshake,
 } from "./noise-handshake.ts";
-export {
-  type BadTransportTag,
-  MAX_TRANSPORT_MESSAGE,
-  NoiseTransport,
-  TRANSPORT_HEADER_BYTES,
-} from "./noise-transport.ts";
+export { type BadTransportTag, NoiseTransport, TRANSPORT_HEADER_BYTES } from "./noise-transport.ts";
 export {
   FIRST_REVOCATION_INDEX,
   insertRevocation,
@@ -25,10 +20,8 @@ export {
   type RevocationPath,
   type RevocationSlot,
   type RevocationSlots,
-  revocationPath,
-  revocationPreimage,
 } from "./revocation-chain.ts";
-export { backends, secp256k1 } from "./secp256k1.ts";
+export { secp256k1 } from "./secp256k1.ts";
 export type { Secp256k1 } from "./secp256k1-backend.ts";
 export { type BadSeedPhrase, seedFromPhrase, seedPhrase } from "./seed-phrase.ts";
 export { derDecode, derEncode, isLowS } from "./signature.ts";

@@ -4,14 +4,7 @@ export { type ChannelError, type ChannelErrorType, describeError, type Reaction,
 export type { ChannelEvent, Context, Effect, Input, Tell } from "./input.ts";
 export { accept, type Begun, begin, type OpenRequest, ownRevocationHash } from "./opening.ts";
 export type { Step, StepResult } from "./outcome.ts";
-export {
-  type ChannelPolicy,
-  DEFAULT_POLICY,
-  estimatedFeeRate,
-  type FeeEstimate,
-  feeRateFloor,
-  ownFeeRate,
-} from "./policy.ts";
+export { type ChannelPolicy, DEFAULT_POLICY, type FeeEstimate } from "./policy.ts";
 export type {
   ChannelRow,
   ChannelRows,

@@ -1,4 +1,4 @@
-export { MAX_AUTHENTICATE_CHANNELS, MAX_PACKET_BYTES, MAX_REVOCATION_WINDOW } from "./limits.ts";
+export { MAX_AUTHENTICATE_CHANNELS } from "./limits.ts";
 export type {
   Authenticate,
   AuthenticateChannel,
@@ -22,7 +22,7 @@ export type {
 } from "./messages.ts";
 export { decodePkt, encodePkt, namedChannel } from "./packet.ts";
 export { type PacketFamily, packetFamily } from "./packet-family.ts";
-export { decodePing, decodePong, encodePing, encodePong } from "./ping.ts";
+export { decodePing, encodePing, encodePong } from "./ping.ts";
 export {
   decodeTransportMessage,
   encodeTransportMessage,
