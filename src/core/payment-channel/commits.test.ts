@@ -179,6 +179,19 @@ describe("the window", () => {
     expect(alice.channel.commitments.remote).toHaveLength(1);
   });
 
+  it("[LS-14] is 16 even with more hashes at hand", () => {
+    const pair = open();
+    const { alice, bob } = pair;
+    const rows = rowsOf(alice.channel);
+    const more = [16, 17].map((number) => ({ number, hash: ownRevocationHash(bob, 4, number) }));
+    alice.state = alice.loaded({ ...rows, revocationHashes: [...rows.revocationHashes, ...more] });
+    for (let n = 0; n < 20; n++) {
+      pair.offer("alice", n, 1_000_000n);
+      alice.flush();
+    }
+    expect(alice.channel.commitments.remote).toHaveLength(16);
+  });
+
   it("[LS-14] is not outgrown by a peer that never revokes: it gets no further signature", () => {
     const pair = burst({ window: 16 });
     const { alice } = pair;
