@@ -7,6 +7,8 @@ export type OpenOptions = {
   readonly directory: string;
   readonly chain: {
     readonly url: string;
+    /** How often to look for news; 50 ms where nothing else is said. */
+    readonly pollMs?: number;
     readonly auth:
       | { readonly type: "cookie"; readonly file: string }
       | { readonly type: "password"; readonly user: string; readonly password: string };
