@@ -1,7 +1,7 @@
 // The compiled command as its users run it: real processes, their output and their exit codes.
-import { spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -27,7 +27,13 @@ beforeAll(() => {
   if (built.status !== 0) throw new Error(`the command does not compile:\n${built.stdout}`);
 });
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const children = new Set<ChildProcess>();
+
+afterAll(() => {
+  // What a test that failed has left running.
+  for (const child of children) child.kill("SIGKILL");
+  rmSync(folder, { recursive: true, force: true });
+});
 
 type Ended = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 
@@ -37,6 +43,8 @@ function start(args: readonly string[], env: Readonly<Record<string, string>> = 
     env: { PATH: "/nowhere", HOME: folder, TMPDIR: folder, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  children.add(child);
+  child.once("close", () => children.delete(child));
   const texts = { stdout: "", stderr: "" };
   child.stdout.on("data", (data: Buffer) => {
     texts.stdout += data.toString();
@@ -213,24 +221,31 @@ describe("sluice start", () => {
     expect((await third.ended).code).toBe(0);
   });
 
-  it("refuses a damaged store", async () => {
-    const node = start(embedded("damaged"));
+  /** A directory that a node has used. */
+  async function used(name: string): Promise<string> {
+    const node = start(embedded(name));
     await node.untilLine("stdout", "started");
     node.child.kill("SIGTERM");
-    await node.ended;
-    writeFileSync(join(folder, "damaged/sluice.db"), "no database at all".repeat(1000));
+    expect((await node.ended).code).toBe(0);
+    return join(folder, name);
+  }
+
+  it("refuses a damaged store", async () => {
+    writeFileSync(join(await used("damaged"), "sluice.db"), "no database at all".repeat(1000));
     const { code, stdout, stderr } = await run(embedded("damaged"));
     expect(code).toBe(3);
     expect(stderr).toContain("sluice.db is damaged");
     expect(JSON.parse(stdout)).toMatchObject({ type: "error", code: "store_corrupt" });
   });
 
-  it("refuses a store without its seed", async () => {
-    mkdirSync(join(folder, "seedless"));
-    writeFileSync(join(folder, "seedless/sluice.db"), "");
-    const { code, stderr } = await run(embedded("seedless"));
+  it.each(["seed-phrase", "sluice.db"])("refuses a directory that has lost its %s", async (file) => {
+    const lost = join(await used(`without-${file}`), file);
+    rmSync(lost);
+    const { code, stdout, stderr } = await run(embedded(`without-${file}`));
     expect(code).toBe(3);
-    expect(stderr).toContain("put the seed phrase back");
+    expect(stderr).toContain(lost);
+    expect(JSON.parse(stdout)).toMatchObject({ type: "error", code: "data_directory" });
+    expect(existsSync(lost)).toBe(false);
   });
 
   it("says that bitcoind is absent, and makes no directory for nothing", async () => {
