@@ -81,7 +81,8 @@ export class NodeNetwork {
   readonly nodes: readonly TestNode[];
 
   constructor(names: readonly string[]) {
-    this.chain.mine(101);
+    // More than a coinbase needs to mature, so that no reorganisation takes the faucet its coins.
+    this.chain.mine(150);
     this.nodes = names.map((name) => new TestNode(this, name));
   }
 

@@ -182,8 +182,8 @@ export class NodeSchedule {
     for (let rounds = 0; rounds < 40; rounds++) {
       await world.advance(2_000);
       for (const node of world.nodes) await this.restart(node);
-      if (rounds === 5) this.mine(8);
-      if (rounds > 6 && this.links.every((link) => this.isSettled(link))) return;
+      if (rounds < 12) this.mine(1);
+      if (rounds > 12 && this.links.every((link) => this.isSettled(link))) return;
     }
     throw new Error(`the nodes do not settle: ${this.report()}`);
   }
