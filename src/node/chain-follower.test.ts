@@ -34,6 +34,8 @@ class FakeChain implements BitcoinChain {
   before: (call: string) => void = () => {};
   private serial = 0;
 
+  async connect(): Promise<void> {}
+
   constructor(length: number) {
     this.mine(length);
   }

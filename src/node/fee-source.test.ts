@@ -14,6 +14,7 @@ function setup(fallback?: number) {
   };
   const chain: BitcoinChain = {
     network: "regtest",
+    connect: async () => {},
     tip: unused,
     block: unused,
     broadcast: unused,

@@ -198,6 +198,7 @@ export class SluiceNode {
 
   /** The chain first, then what should be on it, then the peers. Rejects with ChainError where the chain is away. */
   async start(): Promise<void> {
+    await this.options.chain.connect();
     await this.fees.start();
     await this.follower.start();
     await this.rebroadcast();
@@ -230,7 +231,9 @@ export class SluiceNode {
     this.follower.stop();
     this.fees.stop();
     await this.peers.stop();
-    await this.journal.stop(new NodeHalted(new Error("the node was stopped")));
+    const stopped = new NodeHalted(new Error("the node was stopped"));
+    await this.journal.stop(stopped);
+    this.payments.abandonWaiting(stopped);
     await this.options.chain.close();
     await this.options.store.close();
   }
@@ -240,6 +243,7 @@ export class SluiceNode {
     this.follower.stop();
     this.fees.stop();
     await this.peers.stop();
+    this.payments.abandonWaiting(new NodeHalted(cause));
     this.events.emit({ type: "halted", cause });
   }
 
@@ -427,7 +431,10 @@ export class SluiceNode {
     return this.options.store.payment(id);
   }
 
-  /** Resolves when the payment has succeeded or failed; with undefined where there is none of that id. */
+  /**
+   * Resolves when the payment has succeeded or failed; with undefined where there is none of that id. Rejects with NodeHalted
+   * when the node ends before: ask again after its next start.
+   */
   untilPaid(id: string): Promise<PaymentRow | undefined> {
     if (this.payments.pendingPayment(id) === undefined) return this.options.store.payment(id);
     return this.payments.ended(id);

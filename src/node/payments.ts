@@ -23,6 +23,8 @@ export type InvoiceRequest = {
   readonly preimage: Uint8Array;
 };
 
+type Waiting = { readonly resolve: (payment: PaymentRow) => void; readonly reject: (cause: Error) => void };
+
 /** Blocks from now to the expiry of a payment to its last hop: delay, deadline margin and grace, and some to spare. */
 const OFFERED_EXPIRY = 168;
 /** Confirmation margin and grace that an endpoint needs beyond its own delay. */
@@ -39,7 +41,7 @@ export class Payments {
   /** The id of the pending payment that an HTLC of ours carries. */
   private readonly byHtlc = new Map<string, string>();
   private readonly invoices = new Map<string, InvoiceRow>();
-  private readonly waiting = new Map<string, ((payment: PaymentRow) => void)[]>();
+  private readonly waiting = new Map<string, Waiting[]>();
   private readonly clock: Clock;
   private readonly events: Events;
 
@@ -110,11 +112,17 @@ export class Payments {
 
   /** Resolves when the pending payment has ended. */
   ended(id: string): Promise<PaymentRow> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       const waiting = this.waiting.get(id) ?? [];
-      waiting.push(resolve);
+      waiting.push({ resolve, reject });
       this.waiting.set(id, waiting);
     });
+  }
+
+  /** The node has ended: what payments become is in the store, for its next start. */
+  abandonWaiting(cause: Error): void {
+    for (const waiting of this.waiting.values()) for (const { reject } of waiting) reject(cause);
+    this.waiting.clear();
   }
 
   /** What a channel tells about its HTLCs. */
@@ -177,7 +185,7 @@ export class Payments {
     batch.afterCommit(() => {
       // Not before: whoever does not find it here finds its end in the store.
       this.pending.delete(id);
-      for (const resolve of this.waiting.get(id) ?? []) resolve(row);
+      for (const { resolve } of this.waiting.get(id) ?? []) resolve(row);
       this.waiting.delete(id);
       this.events.emit({ type: "payment_ended", id, state: outcome.state });
     });

@@ -54,6 +54,11 @@ export type ChainEvent =
  */
 export interface BitcoinChain {
   readonly network: BitcoinNetwork;
+  /**
+   * Checks that the chain can be asked and is the one that `network` says, and starts the events; before it there are none. A node
+   * calls it at its start. May be repeated: connected already, it does nothing. Rejects with ChainError.
+   */
+  connect(): Promise<void>;
   tip(): Promise<BlockRef>;
   /** The block of the best chain at `height`, or undefined above the tip. */
   block(height: number): Promise<Block | undefined>;

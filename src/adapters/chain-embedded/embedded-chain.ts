@@ -32,6 +32,7 @@ export function embeddedChain(chain: Chain, clock: Pick<Clock, "soon">): Bitcoin
 
   return {
     network: "regtest",
+    connect: async () => {},
     tip: async () => ({ height: chain.tip.height, hash: chain.tip.hash.slice() }),
     block,
     broadcast,

@@ -13,7 +13,8 @@ import {
 import { EXIT } from "../exit-code.ts";
 import { Failure } from "../failure.ts";
 
-export const NETWORKS = ["main", "test", "signet", "regtest"] as const;
+/** Not `main`: a node that does not enforce its channels on chain yet must not hold real money. */
+export const NETWORKS = ["test", "signet", "regtest"] as const;
 export const CHAINS = ["bitcoind", "embedded"] as const;
 
 export type ChainOptions = {
