@@ -413,7 +413,9 @@ describe("a peer without a channel", () => {
     await one.hear(0, packet("y"));
     const { peers, streams, outbox } = await one.store.load();
     expect(peers).toEqual([{ index: 3, nodeId: PEER, address: undefined }]);
-    expect(streams).toMatchObject([{ peer: 3, received: 2, sent: 2, receivedDigest: digestOf(packet("x"), packet("y")) }]);
+    expect(streams).toMatchObject([
+      { peer: 3, received: 2, sent: 2, receivedDigest: digestOf(packet("x"), packet("y")) },
+    ]);
     expect(outbox.map(({ packet: bytes }) => textOf(bytes))).toEqual(["answer to x", "answer to y"]);
   });
 
