@@ -398,16 +398,16 @@ describe("close_signature", () => {
 
   it("[B2-33] leaves at least one output, however high the estimate is", () => {
     const pair = new ChannelPair({ alice: { minAmountSat: sat(20_000) } });
-    pair.open({ amountSat: 20_000n, pushMsat: 9_000_000n });
-    // Commitments at a rate that eats most of the channel.
-    for (const party of [pair.alice, pair.bob]) party.fees = { ...FEES, nextBlock: 5_300 };
-    expect(pair.alice.run({ type: "set_fee", feeRate: 53_000 })).toBeUndefined();
-    expect(pair.bob.run({ type: "set_fee", feeRate: 53_000 })).toBeUndefined();
+    pair.open({ amountSat: 20_000n, pushMsat: 9_900_000n });
+    // Commitments at a rate that eats the channel up.
+    for (const party of [pair.alice, pair.bob]) party.fees = { ...FEES, nextBlock: 5_800 };
+    expect(pair.alice.run({ type: "set_fee", feeRate: 58_000 })).toBeUndefined();
+    expect(pair.bob.run({ type: "set_fee", feeRate: 58_000 })).toBeUndefined();
     pair.settle();
     for (const party of [pair.alice, pair.bob]) party.fees = { ...FEES, nextBlock: 500_000 };
     pair.alice.run(CLOSE);
     pair.settle();
-    // 338 bytes at 53,000 are 17,914; the richer side has 11,000.
+    // 338 bytes at 58,000 are 19,604: half of it would leave 298 of the richer side's 10,100.
     const { outputs } = agreed(pair);
     expect(outputs.length).toBeGreaterThan(0);
     expect(outputs.every(({ amountSat }) => amountSat >= 546n)).toBe(true);

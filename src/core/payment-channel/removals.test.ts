@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ChannelPair, flipped, secret } from "../../../test/support/channel-pair.ts";
+import { asPaymentHash, type Msat } from "../base/index.ts";
+import { sha256 } from "../crypto/index.ts";
 
 function fulfilling(id: bigint, n: number) {
   return { type: "update_fulfill_htlc" as const, id, preimage: secret(n) };
@@ -48,6 +50,17 @@ describe("a removal", () => {
       const refused = alice.judge({ ...fulfilling(0n, 1), preimage });
       expect(refused).toMatchObject({ type: "remote_wrong_preimage", rule: "B2-23", actual: 0n });
     }
+  });
+
+  it("[B2-23] is not by 33 bytes, even where they have the hash: scripts take 32", () => {
+    const pair = new ChannelPair().open();
+    const preimage = new Uint8Array(33).fill(7);
+    const paymentHash = asPaymentHash(sha256(preimage));
+    const route = new Uint8Array(0);
+    pair.alice.run({ type: "offer", amountMsat: 1_000_000n as Msat, paymentHash, expiry: 300, route });
+    pair.settle();
+    expect(pair.bob.ask({ type: "fulfill", id: 0n, preimage })?.type).toBe("wrong_preimage");
+    expect(pair.alice.judge({ ...fulfilling(0n, 1), preimage })?.type).toBe("remote_wrong_preimage");
   });
 
   it("[B2-23] happens once: a second of either kind is refused both ways, before and after it is signed for", () => {
