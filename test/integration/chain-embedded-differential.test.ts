@@ -3,7 +3,7 @@ import { displayHash } from "../../src/adapters/chain-embedded/chain.ts";
 import { toHex } from "../../src/core/base/index.ts";
 import { findBitcoind } from "../support/bitcoind.ts";
 import { validDraft } from "./spends/draft.ts";
-import { family } from "./spends/mempool-life.ts";
+import { type Family, family } from "./spends/mempool-life.ts";
 import { MUTATIONS, type Surroundings } from "./spends/mutations.ts";
 import { type Random, seededRandom } from "./spends/random.ts";
 import { type LockedCoin, rawOf, signDraft } from "./spends/spend.ts";
@@ -14,6 +14,7 @@ import {
   expectTwins,
   makeCoins,
   nodeVerdicts,
+  resend,
   startTwin,
   type Twin,
 } from "./spends/twin.ts";
@@ -85,38 +86,55 @@ describe.skipIf(findBitcoind() === undefined)("the embedded chain beside a real 
     expect(allowed).toBeLessThan(0.6 * SPENDS);
   });
 
-  it("holds the same mempool through children, conflicts, blocks and reorganisations", async () => {
-    const relatives = family(random, coins);
-    const counts = new Map<string, number>();
+  /** Offers the next transaction of a family to both, which must take or refuse it for the same reason. */
+  async function offer(relatives: Family, counts: Map<string, number>): Promise<void> {
     const { chain, node } = twin;
-    for (let step = 1; step <= 1500; step++) {
-      const { raw, kind, settled } = relatives.next(chain.tip.height + 1);
-      const ours = chainVerdict(twin, raw);
-      const [theirs] = await nodeVerdicts(twin, [raw]);
-      if (!agree(ours, theirs)) expect({ step, kind, ...ours }).toEqual({ step, kind, ...theirs });
-      const outcome = `${kind}: ${ours.reason || "accepted"}`;
-      counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
-      if (ours.allowed) {
-        chain.submit(raw);
-        await node.rpc("sendrawtransaction", [toHex(raw), 0]);
-      }
-      settled(ours.allowed);
+    const { raw, kind, settled } = relatives.next(chain.tip.height + 1);
+    const ours = chainVerdict(twin, raw);
+    const [theirs] = await nodeVerdicts(twin, [raw]);
+    if (!agree(ours, theirs)) expect({ kind, ...ours }).toEqual({ kind, ...theirs });
+    const outcome = `${kind}: ${ours.reason || "accepted"}`;
+    counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+    if (ours.allowed) {
+      chain.submit(raw);
+      await node.rpc("sendrawtransaction", [toHex(raw), 0]);
+    }
+    settled(ours.allowed);
+  }
+
+  it("holds the same mempool through long chains, conflicts and blocks", async () => {
+    const relatives = family(random, coins, true);
+    const counts = new Map<string, number>();
+    for (let step = 1; step <= 800; step++) {
+      await offer(relatives, counts);
       if (step % 50 === 0) await expectTwins(twin);
       if (step % 130 === 0) await twin.mine(1 + random.int(2));
-      if (step % 200 === 0) {
-        const block = chain.blockAt(chain.tip.height - random.int(6));
-        if (block === undefined) throw new Error("no such block");
-        chain.invalidate(block);
-        await node.rpc("invalidateblock", [displayHash(block.hash)]);
-        await expectTwins(twin);
-        if (random.chance(0.5)) await twin.mine(1 + random.int(8), random.chance(0.5) ? [] : undefined);
-        chain.reconsider(block);
-        await node.rpc("reconsiderblock", [displayHash(block.hash)]);
-        await expectTwins(twin);
-      }
     }
     await twin.mine(1);
     await expectTwins(twin);
+    console.table(Object.fromEntries([...counts].sort()));
+  });
+
+  it("holds the same mempool through reorganisations", async () => {
+    const { chain, node } = twin;
+    const relatives = family(random, coins, false);
+    const counts = new Map<string, number>();
+    for (let step = 1; step <= 800; step++) {
+      await offer(relatives, counts);
+      if (step % 10 === 0) await twin.mine(1);
+      if (step % 40 !== 0) continue;
+      const block = chain.blockAt(chain.tip.height - random.int(6));
+      if (block === undefined) throw new Error("no such block");
+      chain.invalidate(block);
+      await node.rpc("invalidateblock", [displayHash(block.hash)]);
+      await resend(twin);
+      await expectTwins(twin);
+      if (random.chance(0.7)) await twin.mine(1 + random.int(8), random.chance(0.3) ? [] : undefined);
+      chain.reconsider(block);
+      await node.rpc("reconsiderblock", [displayHash(block.hash)]);
+      await resend(twin);
+      await expectTwins(twin);
+    }
     console.table(Object.fromEntries([...counts].sort()));
   });
 });

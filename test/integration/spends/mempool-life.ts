@@ -26,7 +26,8 @@ function anybodyInput(coin: LockedCoin): Draft["inputs"][number] {
   return { coin, path, sequence: 0xfffffffd, scriptSig: new Uint8Array(0), signing, witness: [] };
 }
 
-export function family(random: Random, coins: readonly LockedCoin[]): Family {
+/** `large` families come up against the limits on chains of transactions that wait. */
+export function family(random: Random, coins: readonly LockedCoin[], large: boolean): Family {
   const offered: Offered[] = [];
   const outputs: LockedCoin[] = [];
   /** The end of a chain of children that grows until it is too long. */
@@ -38,9 +39,9 @@ export function family(random: Random, coins: readonly LockedCoin[]): Family {
     return { ...spendAll(inputs, 1 + random.int(3), BigInt(inputs.length * (2000 + random.int(3000)))), lockTime };
   }
 
-  /** Of the latest outputs mostly, so that chains grow long. */
+  /** One of the latest outputs. */
   function someOutput(): LockedCoin | undefined {
-    return outputs.at(-1 - random.int(Math.min(outputs.length, random.pick([1, 3, 60]))));
+    return outputs.at(-1 - random.int(Math.min(outputs.length, large ? random.pick([1, 3, 60]) : 60)));
   }
 
   function child(): Draft | undefined {
@@ -50,7 +51,11 @@ export function family(random: Random, coins: readonly LockedCoin[]): Family {
     const spent = second === undefined || second === first ? [first] : [first, second];
     const available = spent.reduce((sum, { amountSat }) => sum + amountSat, 0n);
     if (available < 30_000n) return undefined;
-    return spendAll(spent.map(anybodyInput), random.pick([1, 1, 1, 2, 2, 30]), BigInt(1600 + random.int(400)));
+    return spendAll(
+      spent.map(anybodyInput),
+      random.pick(large ? [1, 1, 1, 2, 2, 30] : [1, 2]),
+      BigInt(1600 + random.int(400)),
+    );
   }
 
   /** The same outputs again, the fee about what it takes to replace the other. */
@@ -85,7 +90,7 @@ export function family(random: Random, coins: readonly LockedCoin[]): Family {
           for (const [index, { amountSat }] of draft.outputs.entries()) {
             outputs.push({ txid, index, amountSat, height, coinbase: false, lock: ANYBODY });
           }
-          if (grows) thread = outputs.at(-1);
+          if (grows && large) thread = outputs.at(-1);
         },
       };
     },

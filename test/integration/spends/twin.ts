@@ -160,3 +160,14 @@ export async function expectTwins({ chain, node }: Twin): Promise<void> {
   const waiting = chain.waiting().map(({ txid }) => txidToDisplay(txid));
   expect(waiting.sort()).toEqual(theirs.sort());
 }
+
+/**
+ * Sends the node what only the embedded chain kept through a reorganisation; it must take it. A node drops more than it has
+ * to: it judges relative locks on what falls back into its mempool by heights noted one block earlier.
+ */
+export async function resend({ chain, node }: Twin): Promise<void> {
+  const theirs = new Set(await node.rpc<string[]>("getrawmempool"));
+  for (const { txid, raw } of chain.waiting()) {
+    if (!theirs.has(txidToDisplay(txid))) await node.rpc("sendrawtransaction", [toHex(raw), 0]);
+  }
+}
