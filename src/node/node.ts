@@ -131,7 +131,14 @@ export class SluiceNode {
       random,
       broadcast: (batch, transaction) => this.broadcast(batch, transaction),
     });
-    this.peers = new Peers({ transport, clock, journal: this.journal, events, handlers: this.sessionHandlers() });
+    this.peers = new Peers({
+      nodeId: this.nodeId,
+      transport,
+      clock,
+      journal: this.journal,
+      events,
+      handlers: this.sessionHandlers(),
+    });
     this.follower = new ChainFollower({
       chain,
       clock,

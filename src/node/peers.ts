@@ -1,4 +1,4 @@
-import { type NodeId, toHex } from "../core/base/index.ts";
+import { compareBytes, type NodeId, toHex } from "../core/base/index.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { OutboxRow, PeerRow, StreamRow } from "../ports/store.ts";
 import {
@@ -15,6 +15,7 @@ import { newStream, Session, type SessionHandlers } from "./session.ts";
 
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 30_000;
+const YIELD_MS = 1_000;
 /** Connections of peers without a channel, whom we did not dial. One more, and the oldest is ended. */
 const MAX_STRANGERS = 256;
 
@@ -28,6 +29,9 @@ export class Peers {
   /** Indexes of peers that were forgotten, and how many packets the store may still hold under them. */
   private readonly freeIndexes = new Map<number, number>();
   private readonly retries = new Map<string, () => void>();
+  /** Those whom we dial and who have dialled us. */
+  private readonly dialUs = new Set<string>();
+  private readonly nodeId: NodeId;
   private readonly transport: Transport;
   private readonly clock: Clock;
   private readonly journal: Journal;
@@ -37,12 +41,15 @@ export class Peers {
   private stopped = false;
 
   constructor(options: {
+    /** Our own. */
+    nodeId: NodeId;
     transport: Transport;
     clock: Clock;
     journal: Journal;
     events: Events;
     handlers: SessionHandlers;
   }) {
+    this.nodeId = options.nodeId;
     this.transport = options.transport;
     this.clock = options.clock;
     this.journal = options.journal;
@@ -117,6 +124,7 @@ export class Peers {
     this.connections.set(key, connection);
     before?.close();
     if (address === undefined && this.session(remote)?.isStranger !== false) this.admit(connection);
+    if (address === undefined && this.session(remote)?.peer.address !== undefined) this.dialUs.add(key);
     this.journal.post("peer", (batch) => {
       this.sessionFor(batch, remote, address).connect(batch, connection);
       batch.afterCommit(() => this.events.emit({ type: "peer_connected", peer: remote }));
@@ -171,7 +179,7 @@ export class Peers {
     const address = this.sessions.get(key)?.peer.address;
     if (this.stopped || address === undefined) return;
     this.retries.get(key)?.();
-    const cancel = this.clock.after(delayMs + spreadMs(nodeId), () => {
+    const cancel = this.clock.after(delayMs + this.yieldMs(nodeId), () => {
       this.retries.delete(key);
       this.connect(nodeId, address).catch((cause: unknown) => {
         if (this.stopped) return;
@@ -182,12 +190,9 @@ export class Peers {
     });
     this.retries.set(key, cancel);
   }
-}
 
-/**
- * Up to a quarter of a second that differs from peer to peer: two nodes that dial each other in step would take each
- * other's connection away for ever.
- */
-function spreadMs(nodeId: NodeId): number {
-  return nodeId[nodeId.length - 1] ?? 0;
+  /** Two nodes that dial each other in step would take each other's connection away for ever: the greater id waits. */
+  private yieldMs(nodeId: NodeId): number {
+    return this.dialUs.has(toHex(nodeId)) && compareBytes(this.nodeId, nodeId) > 0 ? YIELD_MS : 0;
+  }
 }
