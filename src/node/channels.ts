@@ -146,7 +146,7 @@ export class Channels {
   /** Opens a channel that we fund. */
   open(batch: Batch, session: Session, request: OpenChannelRequest): Result<ChannelRunner, ChannelError> {
     const { amountSat, feeRate, closeScript } = request;
-    const full = tooMany(MAX_AUTHENTICATE_CHANNELS, this.of(session).length, "channels with this peer");
+    const full = tooMany(MAX_AUTHENTICATE_CHANNELS, this.of(session).length + 1, "channels with this peer");
     if (full !== undefined) return err(full);
     const temporaryId = asChannelId(this.random.bytes(32));
     const context = {

@@ -1,0 +1,222 @@
+import { describe, expect, it } from "vitest";
+import { AMOUNT_SAT, ChannelPair, FEES } from "../../test/support/channel-pair.ts";
+import { FakeConnection } from "../../test/support/fake-connection.ts";
+import { virtualClock } from "../../test/support/virtual-clock.ts";
+import { memoryStore } from "../adapters/store-memory/index.ts";
+import { asChannelId, asNodeId, type ChannelId } from "../core/base/index.ts";
+import { keyPaths, seedSigner } from "../core/crypto/index.ts";
+import { describeError } from "../core/payment-channel/index.ts";
+import { decodePkt, encodePkt, encodeTransportMessage, type PktMessage } from "../core/wire/index.ts";
+import { Channels } from "./channels.ts";
+import { Events } from "./events.ts";
+import { type Batch, Journal } from "./journal.ts";
+import { Payments } from "./payments.ts";
+import { newStream, Session } from "./session.ts";
+import { Wallet } from "./wallet.ts";
+
+function idOf(n: number): ChannelId {
+  const bytes = new Uint8Array(32).fill(9);
+  new DataView(bytes.buffer).setUint32(0, n);
+  return asChannelId(bytes);
+}
+
+const CLOCK = virtualClock();
+const SIGNER = seedSigner(new Uint8Array(64).fill(5), 1);
+
+/** The channels of a node with sessions of which the test is the other end. */
+class Desk {
+  readonly violations: string[] = [];
+  readonly channels: Channels;
+  readonly connections = new Map<Session, FakeConnection>();
+  private readonly journal: Journal;
+  private peers = 0;
+
+  constructor() {
+    // Channels are adopted here that no store knows.
+    const store = { ...memoryStore(), commit: async () => undefined };
+    const events = new Events();
+    events.subscribe((event) => event.type === "violation" && this.violations.push(event.problem));
+    this.journal = new Journal({
+      store,
+      clock: CLOCK,
+      sequence: 0,
+      onHalt: (cause) => this.violations.push(`${cause}`),
+    });
+    const keys = keyPaths(1);
+    const wallet = new Wallet({
+      coins: [],
+      keys: { nextReceive: 0, nextChange: 0 },
+      channelIndexes: 0,
+      signer: SIGNER,
+      paths: keys,
+      network: "regtest",
+      height: 100,
+    });
+    const { policy } = new ChannelPair().alice;
+    this.channels = new Channels({
+      nextIndex: 0,
+      surroundings: () => ({ height: 100, now: 0, fees: FEES, policy, keys, signer: SIGNER }),
+      wallet,
+      payments: new Payments({ openInvoices: [], pendingPayments: [], clock: CLOCK, events }),
+      events,
+      random: { bytes: (length) => new Uint8Array(length).fill(3) },
+      broadcast: () => undefined,
+    });
+  }
+
+  async run(work: (batch: Batch) => void): Promise<void> {
+    this.journal.post("other", work);
+    await CLOCK.run();
+  }
+
+  /** A peer that is connected, both authenticates exchanged. */
+  async peer(): Promise<Session> {
+    const index = this.peers++;
+    const nodeId = asNodeId(new Uint8Array(33).fill(2));
+    const { channels } = this;
+    const session = new Session({
+      peer: { index, nodeId, address: undefined },
+      stream: newStream(index),
+      outbox: [],
+      stored: false,
+      handlers: {
+        onPacket: (batch, from, packet, number, acknowledge) =>
+          channels.receive(batch, from, packet, number, acknowledge),
+        onViolation: (batch, from, error, channel) => channels.violated(batch, from, error, channel),
+        onReady: (batch, from) => channels.ready(batch, from),
+        channels: (from) => channels.authentication(from),
+        hasChannels: (from) => channels.has(from),
+      },
+    });
+    const connection = new FakeConnection(nodeId);
+    this.connections.set(session, connection);
+    const message = {
+      type: "authenticate",
+      features: new Uint8Array(0),
+      digest: new Uint8Array(32),
+      channels: [],
+    } as const;
+    await this.run((batch) => session.connect(batch, connection));
+    await this.hear(session, [{ channelId: undefined, message }]);
+    connection.sent.splice(0);
+    return session;
+  }
+
+  hear(session: Session, packets: readonly { channelId: ChannelId | undefined; message: PktMessage }[]): Promise<void> {
+    const connection = this.connections.get(session);
+    if (connection === undefined) throw new Error("not a peer of this desk");
+    const acknowledge = session.sent;
+    return this.run((batch) => {
+      for (const packet of packets) {
+        session.receive(batch, connection, encodeTransportMessage(acknowledge, [encodePkt(packet)]));
+      }
+    });
+  }
+
+  /** The errors that a peer was sent. */
+  errors(session: Session): string[] {
+    const messages = this.connections.get(session)?.taken() ?? [];
+    return messages.flatMap(({ packets }) =>
+      packets.flatMap((bytes) => {
+        const decoded = bytes.length === 0 ? undefined : decodePkt(bytes);
+        return decoded?.ok && decoded.value.message.type === "error" ? [decoded.value.message.problem] : [];
+      }),
+    );
+  }
+}
+
+/** What a peer proposes. */
+function proposal(): PktMessage {
+  const pair = new ChannelPair();
+  pair.propose();
+  const message = pair.alice.outgoing[0]?.pkt.message;
+  if (message === undefined) throw new Error("no open_channel");
+  return message;
+}
+
+const PROPOSAL = proposal();
+
+function proposals(first: number, count: number): { channelId: ChannelId; message: PktMessage }[] {
+  return Array.from({ length: count }, (_, n) => ({ channelId: idOf(first + n), message: PROPOSAL }));
+}
+
+describe("how many channels a peer may have", () => {
+  it("20 that are not in a block", async () => {
+    const desk = new Desk();
+    const peer = await desk.peer();
+    await desk.hear(peer, proposals(0, 22));
+    const refusal = "remote terms unacceptable [B2-8], unconfirmed channels of this peer, limit 20, actual 21";
+    expect(desk.errors(peer)).toEqual([refusal, refusal]);
+    expect(desk.violations).toEqual([refusal, refusal]);
+    expect(desk.channels.all()).toHaveLength(20);
+  });
+
+  it("1,000 of all peers; then somebody who is gone, and at no loss, makes room", async () => {
+    const desk = new Desk();
+    const pair = new ChannelPair();
+    pair.propose();
+    pair.answer();
+    const begun = pair.bob.channel;
+    const peers: Session[] = [];
+    for (let n = 0; n < 50; n++) {
+      const peer = await desk.peer();
+      peers.push(peer);
+      for (let i = 0; i < 20; i++) desk.channels.adopt({ ...begun, id: idOf(20 * n + i) }, peer);
+    }
+    const late = await desk.peer();
+    await desk.hear(late, proposals(2_000, 1));
+    const refusal = "remote terms unacceptable [B2-8], unconfirmed channels of all peers, limit 1000, actual 1001";
+    expect(desk.errors(late)).toEqual([refusal]);
+    const gone = peers[7];
+    const connection = gone && desk.connections.get(gone);
+    if (gone === undefined || connection === undefined) throw new Error("there are 50 peers");
+    gone.disconnect(connection);
+    await desk.hear(late, proposals(3_000, 3));
+    expect(desk.errors(late)).toEqual([]);
+    const live = desk.channels.all().filter(({ state }) => state.stage.stage === "awaiting_open_anchor");
+    expect(live).toHaveLength(1_000);
+    expect(live.filter(({ session }) => session === late)).toHaveLength(3);
+    expect(live.filter(({ session }) => session === gone)).toHaveLength(17);
+  });
+
+  it("[B2-5] as many as authenticate can name, whoever wants more", async () => {
+    const desk = new Desk();
+    const peer = await desk.peer();
+    const { channel } = new ChannelPair().open().alice;
+    for (let n = 0; n < 751; n++) desk.channels.adopt({ ...channel, id: idOf(n) }, peer);
+    expect(desk.channels.authentication(peer)).toHaveLength(750);
+    await desk.hear(peer, proposals(2_000, 1));
+    expect(desk.errors(peer)).toEqual([
+      "remote terms unacceptable [B2-8], channels with this peer, limit 750, actual 752",
+    ]);
+    await desk.run((batch) => {
+      const opened = desk.channels.open(batch, peer, { amountSat: AMOUNT_SAT });
+      expect(opened.ok).toBe(false);
+      if (!opened.ok) expect(describeError(opened.error)).toContain("limit 750, actual 752");
+    });
+  });
+});
+
+describe("channels that have ended", () => {
+  it("are forgotten but for the newest hundred, and their peer is a stranger again", async () => {
+    const desk = new Desk();
+    const peer = await desk.peer();
+    for (let n = 0; n < 15; n++) {
+      await desk.hear(peer, proposals(20 * n, 10));
+      expect(desk.channels.has(peer)).toBe(true);
+      const open = desk.channels.all().filter(({ state }) => state.stage.stage === "awaiting_open_anchor");
+      const ends = open.map(({ id }) => ({ channelId: id, message: { type: "error" as const, problem: "no" } }));
+      await desk.hear(peer, ends);
+      expect(desk.channels.has(peer)).toBe(false);
+    }
+    const shown = desk.channels.all();
+    expect(shown).toHaveLength(100);
+    expect(shown.map(({ index }) => index)).toEqual(Array.from({ length: 100 }, (_, n) => 50 + n));
+    const [one] = shown;
+    expect(one && desk.channels.find(one.id)).toBeUndefined();
+    expect(desk.violations).toEqual([]);
+    // What is still on its way for one of them is answered.
+    if (one !== undefined) await desk.hear(peer, [{ channelId: one.id, message: { type: "open_complete" } }]);
+    expect(desk.errors(peer)).toEqual(["unknown channel"]);
+  });
+});
