@@ -3,7 +3,7 @@ import { AMOUNT_SAT, ChannelPair, FEES } from "../../test/support/channel-pair.t
 import { FakeConnection } from "../../test/support/fake-connection.ts";
 import { virtualClock } from "../../test/support/virtual-clock.ts";
 import { memoryStore } from "../adapters/store-memory/index.ts";
-import { asChannelId, asNodeId, type ChannelId } from "../core/base/index.ts";
+import { asChannelId, asNodeId, asTxid, type ChannelId } from "../core/base/index.ts";
 import { keyPaths, seedSigner } from "../core/crypto/index.ts";
 import { describeError } from "../core/payment-channel/index.ts";
 import { decodePkt, encodePkt, encodeTransportMessage, type PktMessage } from "../core/wire/index.ts";
@@ -218,5 +218,55 @@ describe("channels that have ended", () => {
     // What is still on its way for one of them is answered.
     if (one !== undefined) await desk.hear(peer, [{ channelId: one.id, message: { type: "open_complete" } }]);
     expect(desk.errors(peer)).toEqual(["unknown channel"]);
+  });
+});
+
+describe("the chain", () => {
+  it("[LW-3] confirms an anchor, and takes it back with its block", async () => {
+    const desk = new Desk();
+    const peer = await desk.peer();
+    const { channel } = new ChannelPair().open().alice;
+    const funding = channel.funding;
+    if (funding === undefined) throw new Error("the channel is open");
+    desk.channels.adopt(channel, peer);
+    await desk.run((batch) => desk.channels.disconnectBlock(batch, 100));
+    expect(channel.funding?.confirmedHeight).toBe(101);
+    await desk.run((batch) => desk.channels.disconnectBlock(batch, 101));
+    expect(channel.funding?.confirmedHeight).toBeUndefined();
+    // Not there, or not what it should be: the channel fails.
+    const transaction = { version: 2, inputs: [], outputs: [], lockTime: 0 };
+    const block = {
+      height: 101,
+      hash: new Uint8Array(32),
+      time: 0,
+      transactions: [{ txid: funding.txid, transaction }],
+    };
+    await desk.run((batch) => desk.channels.connectBlock(batch, block));
+    expect(channel.stage).toMatchObject({
+      stage: "failed",
+      failure: "anchor wrong on chain [B2-12], limit 1000000, actual 0",
+    });
+  });
+
+  it("[B2-36] ends a channel whose anchor is spent", async () => {
+    const desk = new Desk();
+    const peer = await desk.peer();
+    const { channel } = new ChannelPair().open().alice;
+    const funding = channel.funding;
+    if (funding === undefined) throw new Error("the channel is open");
+    desk.channels.adopt(channel, peer);
+    const spend = (index: number) => {
+      const input = { txid: funding.txid, index, script: new Uint8Array(0), sequence: 0, witness: [] };
+      const transaction = { version: 2, inputs: [input], outputs: [], lockTime: 0 };
+      const transactions = [{ txid: asTxid(new Uint8Array(32).fill(8)), transaction }];
+      return { height: 102, hash: new Uint8Array(32), time: 0, transactions };
+    };
+    await desk.run((batch) => desk.channels.connectBlock(batch, spend(funding.outputIndex + 1)));
+    expect(channel.stage.stage).toBe("open");
+    await desk.run((batch) => desk.channels.connectBlock(batch, spend(funding.outputIndex)));
+    expect(channel.stage.stage).toBe("failed");
+    expect(channel.funding?.spentHeight).toBe(102);
+    await desk.run((batch) => desk.channels.disconnectBlock(batch, 102));
+    expect(channel.funding?.spentHeight).toBeUndefined();
   });
 });
