@@ -118,7 +118,8 @@ export class WalletCoins {
   /** Adopts a transaction of the mempool. It replaces those that it conflicts with, as it did there. */
   noteUnconfirmed(batch: Batch, { txid, transaction }: ChainTransaction): void {
     const id = toHex(txid);
-    if (this.tracked.has(id) || !this.concerns(transaction)) return;
+    // Published with its block, not waiting for one: the block itself brings it.
+    if (isCoinbase(transaction) || this.tracked.has(id) || !this.concerns(transaction)) return;
     // A block spends what it spends: it is in that block, or can't be in any.
     if (spends(transaction).some((key) => this.isSpentByBlock(key))) return;
     if (transaction.outputs.some((_, index) => this.coins.get(keyOf(txid, index))?.height !== undefined)) return;

@@ -151,6 +151,15 @@ describe("receiving", () => {
     expect(wallet.balance()).toEqual(balance(0n, 3n));
   });
 
+  it("takes a block's reward from the block alone, whenever it is published by itself", () => {
+    const { wallet, rows, script, mine } = setup();
+    const reward = coinbaseOf(script(), 100_000n);
+    wallet.noteUnconfirmed(rows, withId(reward));
+    expect(wallet.balance()).toEqual(balance(0n));
+    mine(reward);
+    expect(wallet.balance()).toEqual(balance(0n, 100_000n));
+  });
+
   it("writes nothing for a transaction that has nothing to do with it", () => {
     const { wallet, rows, mine, unmine } = funded(100_000n);
     const { writes } = rows;
