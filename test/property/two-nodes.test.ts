@@ -1,4 +1,4 @@
-import { describe, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { NodeSchedule } from "../support/node-schedule.ts";
 
 /** Schedules tried; NODE_SCHEDULES asks for a longer campaign, NODE_SEED for the first seed. */
@@ -13,6 +13,7 @@ describe("honest nodes under any schedule", () => {
       const schedule = new NodeSchedule(seed, seed % 3 === 0 ? ["alice", "bob", "carol"] : ["alice", "bob"]);
       await schedule.begin();
       for (let n = 0; n < ACTS; n++) await schedule.act();
+      expect(schedule.tried).toBeGreaterThan(20);
       await schedule.settle();
       await schedule.check();
       await schedule.world.stop();

@@ -269,17 +269,8 @@ export class NodeSchedule {
     }
   }
 
-  /** How much of everything there was, so that a test can tell that it tried something. */
-  counts() {
-    const succeeded = this.world.nodes.flatMap(({ events }) =>
-      events.filter((event) => event.type === "payment_ended" && event.state === "succeeded"),
-    ).length;
-    return {
-      channels: this.links.length,
-      payments: this.attempts.length,
-      succeeded,
-      halts: this.world.nodes.map(({ events }) => events.filter(({ type }) => type === "halted").length).join(),
-      refused: this.attempts.filter(({ said }) => said === "refused").length,
-    };
+  /** How many payments were tried, so that a test can tell that something happened. */
+  get tried(): number {
+    return this.attempts.length;
   }
 }
