@@ -25,7 +25,8 @@ async function freeEndpoint(): Promise<string> {
 async function startWithZmq(): Promise<{ node: Bitcoind; zmq: ZmqPorts }> {
   const zmq = { hashBlock: await freeEndpoint(), rawTx: await freeEndpoint() };
   const node = await startBitcoind([`-zmqpubhashblock=${zmq.hashBlock}`, `-zmqpubrawtx=${zmq.rawTx}`]);
-  await node.mine(101);
+  // Many coins that can be spent at once, so that no test builds on the unconfirmed change of another.
+  await node.mine(150);
   return { node, zmq };
 }
 
