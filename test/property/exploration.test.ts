@@ -52,7 +52,7 @@ const TWO: Configuration = {
   alice: { amountsMsat: [MOST.alice, MOST.alice] },
   bob: { amountsMsat: [MOST.bob, MOST.bob] },
 };
-/** Two at once of Alice's, of which one is dust, and one of Bob's. A fourth makes states by the ten million. */
+/** Two at once of Alice's, of which one is dust, and one of Bob's. With a fourth it did not end within 4 GB. */
 const THREE_AT_ONCE: Configuration = {
   alice: { amountsMsat: [20_000_000n, 545_999n] },
   bob: { amountsMsat: [30_000_000n] },
@@ -63,7 +63,7 @@ function withFee({ alice, bob }: Configuration, name: "alice" | "bob", feeRate: 
 }
 
 /**
- * Bounds that take less than a minute, and the far larger ones that EXPLORE=full asks for: a quarter of an hour and 3 GB,
+ * Bounds that take less than a minute, and the far larger ones that EXPLORE=full asks for: about a quarter of an hour and a few GB,
  * with NODE_OPTIONS=--max-old-space-size=7000.
  */
 const { EXPLORE } = process.env;
