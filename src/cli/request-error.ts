@@ -12,6 +12,8 @@ export function describeRequestError(error: RequestError): string {
       return "an invoice of that payment hash exists already";
     case "amount_below_dust":
       return `${grouped(error.amountSat)} sat is too little: nodes relay no output under ${grouped(error.dustSat)} sat`;
+    case "too_long":
+      return `the ${error.field} has ${error.actual} characters, at most ${error.limit} are allowed`;
     case "insufficient_funds":
       if ("rule" in error) return describeError(error);
       return `the wallet has ${grouped(error.availableSat)} sat to spend, ${grouped(error.neededSat)} sat are needed`;

@@ -92,6 +92,12 @@ export class Channels {
     };
   }
 
+  /** The channel of this number of ours; an ended one where it is among the newest. */
+  numbered(index: number): ChannelRunner | undefined {
+    for (const runner of this.runners.values()) if (runner.index === index) return runner;
+    return this.ended.find((runner) => runner.index === index);
+  }
+
   /** Those that are live, and the newest of those that have ended since the start. */
   all(): readonly ChannelRunner[] {
     return [...this.runners.values(), ...this.ended];

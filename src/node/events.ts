@@ -23,12 +23,14 @@ export type NodeEvent =
   | { readonly type: "block"; readonly height: number }
   | { readonly type: "broadcast_rejected"; readonly reason: string }
   | { readonly type: "trouble"; readonly problem: string }
+  /** The node was told to stop, and has. */
+  | { readonly type: "stopped" }
   /** The node stopped by itself: what it writes can't be made durable. */
   | { readonly type: "halted"; readonly cause: unknown };
 
 export type Listener = (event: NodeEvent) => void;
 
-/** Hands events to those who listen. A listener that throws disturbs nobody else. */
+/** Hands events to those who listen. One that throws disturbs nobody else: the others are told of it. */
 export class Events {
   private readonly listeners = new Set<Listener>();
 
@@ -38,14 +40,17 @@ export class Events {
   }
 
   emit(event: NodeEvent): void {
-    for (const listener of this.listeners) {
+    for (const listener of [...this.listeners]) {
       try {
         listener(event);
       } catch (cause) {
-        queueMicrotask(() => {
-          throw cause;
-        });
+        this.listeners.delete(listener);
+        this.emit({ type: "trouble", problem: `a listener threw and is not called again: ${nameOf(cause)}` });
       }
     }
   }
+}
+
+function nameOf(cause: unknown): string {
+  return cause instanceof Error ? `${cause.name}: ${cause.message}` : typeof cause;
 }

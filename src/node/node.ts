@@ -62,7 +62,18 @@ export type RequestError =
   | { readonly type: "unknown_channel" }
   | { readonly type: "invoice_exists" }
   | AmountBelowDust
-  | InsufficientFunds;
+  | InsufficientFunds
+  /** More characters than the field may have. */
+  | {
+      readonly type: "too_long";
+      readonly field: "description" | "id";
+      readonly limit: number;
+      readonly actual: number;
+    };
+
+/** Characters of a payment's id, and of an invoice's description: what BOLT 11 can carry. */
+const MAX_PAYMENT_ID = 256;
+const MAX_DESCRIPTION = 639;
 
 /** Why a node ended that nobody stopped. */
 export class NodeHalted extends Error {
@@ -241,8 +252,12 @@ export class SluiceNode {
     const stopped = new NodeHalted(new Error("the node was stopped"));
     await this.journal.stop(stopped);
     this.payments.abandonWaiting(stopped);
-    await this.options.chain.close();
-    await this.options.store.close();
+    this.events.emit({ type: "stopped" });
+    try {
+      await this.options.chain.close();
+    } finally {
+      await this.options.store.close();
+    }
   }
 
   private async halt(cause: unknown): Promise<void> {
@@ -265,14 +280,20 @@ export class SluiceNode {
     const parsed = parseTransaction(transaction);
     if (!parsed.ok) return;
     this.wallet.broadcastNoted(batch, parsed.value);
-    batch.afterCommit(() => this.tend(() => this.give(transaction, transactionId(parsed.value))));
+    batch.afterCommit(() => this.tend(async () => void (await this.give(transaction))));
   }
 
-  /** Gives a transaction to the network; what can't be given now is given again with the next block. */
-  private async give(transaction: Uint8Array, txid: Txid): Promise<void> {
+  /** Gives a transaction to the network. A channel's is given again with each block: being rejected may pass. */
+  private async give(transaction: Uint8Array): Promise<"given" | "rejected"> {
     const result = await this.options.chain.broadcast(transaction);
-    if (result.type !== "rejected") return;
+    if (result.type !== "rejected") return "given";
     this.events.emit({ type: "broadcast_rejected", reason: result.reason });
+    return "rejected";
+  }
+
+  /** Gives a withdrawal to the network once; the coins of one that is rejected are free again. */
+  private async giveWithdrawal(transaction: Uint8Array, txid: Txid): Promise<void> {
+    if ((await this.give(transaction)) === "given") return;
     await this.journal.submit("other", (batch) => this.wallet.abandon(batch, txid));
   }
 
@@ -282,7 +303,7 @@ export class SluiceNode {
       const parsed = parseTransaction(transaction);
       if (!parsed.ok) continue;
       await this.journal.submit("other", (batch) => this.wallet.broadcastNoted(batch, parsed.value));
-      await this.give(transaction, transactionId(parsed.value));
+      await this.give(transaction);
     }
   }
 
@@ -296,6 +317,7 @@ export class SluiceNode {
     return new Promise((resolve, reject) => {
       const unsubscribe = this.events.subscribe((event) => {
         if (event.type === "halted") reject(new NodeHalted(event.cause));
+        else if (event.type === "stopped") reject(new NodeHalted(new Error("the node was stopped")));
         else if (!match(event) || !check()) return;
         else resolve();
         unsubscribe();
@@ -364,7 +386,7 @@ export class SluiceNode {
   }
 
   private runner(channel: number): ChannelRunner | undefined {
-    return this.channelSet.all().find(({ index }) => index === channel);
+    return this.channelSet.numbered(channel);
   }
 
   private command(
@@ -399,6 +421,10 @@ export class SluiceNode {
 
   /** Makes ready to receive. Whoever knows the payment hash can pay. */
   createInvoice(request: { amountMsat?: Msat; description?: string }): Promise<Result<InvoiceRow, RequestError>> {
+    const { length } = request.description ?? "";
+    if (length > MAX_DESCRIPTION) {
+      return Promise.resolve(err({ type: "too_long", field: "description", limit: MAX_DESCRIPTION, actual: length }));
+    }
     const preimage = this.options.random.bytes(32);
     return this.journal.submit("payment", (batch) => this.payments.invoice(batch, { ...request, preimage }));
   }
@@ -410,6 +436,8 @@ export class SluiceNode {
 
   /** Pays over one channel. A second call with an id pays nothing: it gives back the payment of the first. */
   async pay(channel: number, request: PayRequest): Promise<Result<PaymentRow, RequestError>> {
+    const { length } = request.id;
+    if (length > MAX_PAYMENT_ID) return err({ type: "too_long", field: "id", limit: MAX_PAYMENT_ID, actual: length });
     const before = this.paying.get(request.id);
     const run = (async () => {
       // One at a time for each id, so that none looks before another has written.
@@ -463,8 +491,9 @@ export class SluiceNode {
       const feeRate = Math.max(nextBlock ?? fallback, relay);
       const made = this.wallet.send(batch, { script, amountSat, feeRate });
       if (!made.ok) return made;
-      this.broadcast(batch, made.value.transaction);
-      return ok(made.value.txid);
+      const { transaction, txid } = made.value;
+      batch.afterCommit(() => this.tend(() => this.giveWithdrawal(transaction, txid)));
+      return ok(txid);
     });
   }
 }

@@ -31,6 +31,8 @@ export function eventWords(event: NodeEvent): string {
       return `the chain refused a transaction: ${event.reason}`;
     case "trouble":
       return `trouble: ${event.problem}`;
+    case "stopped":
+      return "the node has stopped";
     case "halted":
       return `the node stopped by itself: ${event.cause instanceof Error ? event.cause.message : String(event.cause)}`;
     default:

@@ -135,7 +135,7 @@ export function begin(request: OpenRequest, context: Context): Result<Begun, Cha
     });
   }
   const spare = amountSat - reserveSat(amountSat, undefined) - commitmentFee(feeRate, 0);
-  if (pushMsat > spare * 1000n) {
+  if (pushMsat < 0n || pushMsat > spare * 1000n) {
     return violation("push_too_large", "B2-12", { limit: spare > 0n ? spare * 1000n : 0n, actual: pushMsat });
   }
   if (closeScript !== undefined && !isStandardCloseScript(closeScript)) return violation("bad_close_script", "B2-45");
