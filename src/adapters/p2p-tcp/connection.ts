@@ -13,6 +13,9 @@ const FLUSH_BYTES = 256 * 1024;
 /** How long a closed connection waits for the peer to take what is queued and to hang up too. */
 const LINGER_MS = 5000;
 
+/** When the system asks a silent peer's machine whether it is still there. */
+const KEEP_ALIVE_MS = 60_000;
+
 export type ConnectionOptions = { readonly clock: Clock; readonly idleTimeoutMs: number | undefined };
 
 /** A socket after its handshake. */
@@ -61,6 +64,10 @@ export class TcpConnection implements Connection {
     socket.on("error", (cause) => {
       this.#reason ??= new TransportError("lost", cause.message, { cause });
     });
+    // Here and not by options of whoever made the socket: one that exists already ignores them when it connects. A payment
+    // takes several small messages each way, and each would wait 40 ms for the acknowledgement of the one before.
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.on("end", () => this.#hungUp());
     socket.on("close", () => setImmediate(() => this.#ended(events, ended)));
     setImmediate(() => {

@@ -23,9 +23,6 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
  * trips, so that it gets through even while somebody holds all places.
  */
 const MAX_INCOMING_HANDSHAKES = 64;
-/** When the system asks a silent peer's machine whether it is still there. */
-const KEEP_ALIVE_MS = 60_000;
-const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
 
 export type TcpTransportOptions = {
   readonly signer: Signer;
@@ -62,7 +59,7 @@ class TcpTransport implements Transport {
   listen(address: PeerAddress, onConnection: OnConnection): Promise<PeerAddress> {
     return new Promise((resolve, reject) => {
       if (this.#closed !== undefined) return reject(closedError());
-      const server = createServer(SOCKET_OPTIONS, (socket) => this.#accept(socket, onConnection));
+      const server = createServer((socket) => this.#accept(socket, onConnection));
       this.#alive.add(server);
       server.on("close", () => this.#gone(server));
       const onError = (cause: NodeJS.ErrnoException): void => {
@@ -97,7 +94,7 @@ class TcpTransport implements Transport {
       const socket = new Socket();
       this.#watch(socket);
       try {
-        socket.connect({ host: address.host, port: address.port, ...SOCKET_OPTIONS });
+        socket.connect({ host: address.host, port: address.port });
       } catch (cause) {
         const { message } = asError(cause);
         socket.destroy();
