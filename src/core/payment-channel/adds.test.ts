@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ChannelPair, hashOf, type Party, rowsOf } from "../../../test/support/channel-pair.ts";
 import type { Msat } from "../base/index.ts";
 import { nextId } from "./adds.ts";
-import { ownRevocationHash } from "./opening.ts";
+import { ownRevocationHash } from "./own-revocation.ts";
 import { MAX_UNACKNOWLEDGED } from "./policy.ts";
 import type { HtlcRow, Side } from "./rows.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ChannelPair, flipped, hashOf, type Party, rowsOf, secret } from "../../../test/support/channel-pair.ts";
 import { FIRST_REVOCATION_INDEX, lookupRevocation, sha256 } from "../crypto/index.ts";
-import { ownRevocationHash, ownRevocationPreimage } from "./opening.ts";
+import { ownRevocationHash, ownRevocationPreimage } from "./own-revocation.ts";
 import type { Side } from "./rows.ts";
 import { commitmentParams, signCommitment } from "./snapshot.ts";
 import { newest } from "./state.ts";

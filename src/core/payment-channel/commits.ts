@@ -14,8 +14,8 @@ import { FIRST_REVOCATION_INDEX, insertRevocation, sha256 } from "../crypto/inde
 import type { PktMessage } from "../wire/index.ts";
 import type { ChannelChange } from "./changes.ts";
 import type { Context, Effect, Input } from "./input.ts";
-import { ownRevocationHash, ownRevocationPreimage } from "./opening.ts";
 import { NOTHING, type StepResult, send, step, tell, unexpected, violation } from "./outcome.ts";
+import { ownRevocationHash, ownRevocationPreimage } from "./own-revocation.ts";
 import { MAX_UNREVOKED } from "./policy.ts";
 import { type CommitmentRow, type Coverage, otherSide } from "./rows.ts";
 import { signCommitment, verifyCommitment } from "./snapshot.ts";

@@ -2,8 +2,9 @@ export { apply, type ChannelChange } from "./changes.ts";
 export { agreedClose } from "./closing.ts";
 export { type ChannelError, type ChannelErrorType, describeError, type Reaction, reactionTo } from "./errors.ts";
 export type { ChannelEvent, Context, Effect, Input, Tell } from "./input.ts";
-export { accept, type Begun, begin, type OpenRequest, ownRevocationHash } from "./opening.ts";
+export { accept, type Begun, begin, type OpenRequest } from "./opening.ts";
 export type { Step, StepResult } from "./outcome.ts";
+export { ownRevocationHash } from "./own-revocation.ts";
 export { type ChannelPolicy, DEFAULT_POLICY, type FeeEstimate } from "./policy.ts";
 export type {
   ChannelRow,

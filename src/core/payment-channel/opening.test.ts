@@ -4,7 +4,8 @@ import { asChannelId, asNodeId, type Msat, type Satoshi } from "../base/index.ts
 import { isStandardCloseScript } from "../bitcoin/index.ts";
 import { secp256k1 } from "../crypto/index.ts";
 import type { OpenAnchor, OpenChannel } from "../wire/index.ts";
-import { accept, begin, type OpenRequest, ownRevocationHash } from "./opening.ts";
+import { accept, begin, type OpenRequest } from "./opening.ts";
+import { ownRevocationHash } from "./own-revocation.ts";
 
 function beginning(change: Partial<OpenRequest>, alter: (party: Party) => void = () => {}) {
   const { alice } = new ChannelPair();
