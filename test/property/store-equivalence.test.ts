@@ -13,6 +13,7 @@ import {
   coinRow,
   commitmentRow,
   createdChannel,
+  htlcPreimage,
   htlcRow,
   invoiceRow,
   OPEN,
@@ -147,7 +148,7 @@ function channelChange(model: ChannelModel, { kind, a, b, flag }: Op): ChannelCh
       if (id === undefined) return undefined;
       const remover = id % 2n === 0n ? "remote" : "local";
       const removal = flag
-        ? ({ type: "fulfilled", preimage: bytes(32, b) } as const)
+        ? ({ type: "fulfilled", preimage: htlcPreimage(id) } as const)
         : ({ type: "failed", reason: bytes(b, a) } as const);
       return { type: "htlc_removed", id, removal, removeNumber: ++model.packets[remover] };
     }

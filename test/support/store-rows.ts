@@ -1,5 +1,6 @@
 // Rows for the tests of stores. What a test is not about has some value, different in every column.
 import { asChannelId, asNodeId, asPaymentHash, asTxid, msat, sat } from "../../src/core/base/index.ts";
+import { sha256 } from "../../src/core/crypto/index.ts";
 import type { InvoiceRow, PaymentRow } from "../../src/core/payment/index.ts";
 import type {
   ChannelChange,
@@ -63,12 +64,17 @@ export function createdChannel(index: number, stage: StageRow = OPEN): StoreChan
   );
 }
 
+/** What settles the HTLC of this id. */
+export function htlcPreimage(id: bigint): Uint8Array {
+  return bytes(32, Number(id % 1_000_000n));
+}
+
 export function htlcRow(id: bigint, rest: Partial<HtlcRow> = {}): HtlcRow {
   return {
     id,
     offerer: id % 2n === 0n ? "local" : "remote",
     amountMsat: msat(123_456),
-    paymentHash: asPaymentHash(bytes(32, Number(id % 1_000_000n))),
+    paymentHash: asPaymentHash(sha256(htlcPreimage(id))),
     expiry: 800_000,
     route: bytes(7, 9),
     addNumber: 1,
@@ -112,9 +118,10 @@ export function outboxRow(peer: number, number: number, length = 20): OutboxRow 
 }
 
 export function invoiceRow(seed: number, rest: Partial<InvoiceRow> = {}): InvoiceRow {
+  const preimage = bytes(32, seed);
   return {
-    paymentHash: asPaymentHash(bytes(32, seed)),
-    preimage: bytes(32, seed + 1),
+    paymentHash: asPaymentHash(sha256(preimage)),
+    preimage,
     amountMsat: msat(77),
     description: "a chair, 2 €",
     createdAt: 1_700_000_000_000,
@@ -125,10 +132,13 @@ export function invoiceRow(seed: number, rest: Partial<InvoiceRow> = {}): Invoic
   };
 }
 
+/** What the payments of `paymentRow` pay for. */
+export const PAID_PREIMAGE = bytes(32, 6000);
+
 export function paymentRow(id: string, rest: Partial<PaymentRow> = {}): PaymentRow {
   return {
     id,
-    paymentHash: asPaymentHash(bytes(32, 6000)),
+    paymentHash: asPaymentHash(sha256(PAID_PREIMAGE)),
     amountMsat: msat(88),
     channel: 1,
     htlcId: 4n,

@@ -1,5 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { asChannelId, asNodeId, InvariantBroken, MAX_SATOSHI, msat, sat, toMsat } from "../../src/core/base/index.ts";
+import {
+  asChannelId,
+  asNodeId,
+  asPaymentHash,
+  InvariantBroken,
+  MAX_SATOSHI,
+  msat,
+  sat,
+  toMsat,
+} from "../../src/core/base/index.ts";
 import type { TotalsRow } from "../../src/core/payment-channel/index.ts";
 import type { Store, StoreChange, StoredNode } from "../../src/ports/store.ts";
 import {
@@ -8,11 +17,13 @@ import {
   coinRow,
   commitmentRow,
   createdChannel,
+  htlcPreimage,
   htlcRow,
   invoiceRow,
   OPEN,
   ofChannel,
   outboxRow,
+  PAID_PREIMAGE,
   paymentRow,
   streamRow,
   totalsRow,
@@ -216,7 +227,7 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
     });
 
     it("[B2-14] loads an HTLC until the message that removed it is settled on the side that sent it", async () => {
-      const preimage = bytes(32, 1);
+      const preimage = htlcPreimage(0n);
       await commit(
         ...createdChannel(1),
         ...ofChannel(
@@ -338,13 +349,15 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
 
     it("loads open invoices and pending payments, and finds the others by what names them", async () => {
       const settled = invoiceRow(1, { state: "settled", receivedMsat: msat(78), endedAt: 5 });
-      const paid = paymentRow("a", { state: "succeeded", preimage: bytes(32, 3), endedAt: 6 });
+      const paid = paymentRow("a", { state: "succeeded", preimage: PAID_PREIMAGE, endedAt: 6 });
+      const canceled = invoiceRow(4, { state: "canceled" });
       const failed = paymentRow("b", { state: "failed", failure: "no route", htlcId: 2n ** 64n - 1n });
       const any = invoiceRow(3, { amountMsat: undefined, description: "" });
       await commit(
         { type: "invoice", row: invoiceRow(1) },
         { type: "invoice", row: invoiceRow(2) },
         { type: "invoice", row: any },
+        { type: "invoice", row: canceled },
         { type: "payment", row: paymentRow("a") },
         { type: "payment", row: paymentRow("b") },
         { type: "payment", row: paymentRow("ü") },
@@ -355,6 +368,10 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
       expect(loaded.pendingPayments).toStrictEqual([paymentRow("ü")]);
       expect(await store.invoice(settled.paymentHash)).toStrictEqual(settled);
       expect(await store.invoice(invoiceRow(2).paymentHash)).toStrictEqual(invoiceRow(2));
+      expect(await store.invoice(canceled.paymentHash)).toStrictEqual(canceled);
+      // The same first bytes are not the same hash.
+      const similar = asPaymentHash(Uint8Array.from([...settled.paymentHash.subarray(0, 31), 0]));
+      expect(await store.invoice(similar)).toBeUndefined();
       expect(await store.payment("a")).toStrictEqual(paid);
       expect(await store.payment("b")).toStrictEqual(failed);
       expect(await store.payment("c")).toBeUndefined();

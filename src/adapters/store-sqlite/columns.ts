@@ -1,3 +1,5 @@
+import { invariant } from "../../core/base/index.ts";
+import type { InvoiceRow, PaymentRow } from "../../core/payment/index.ts";
 import type { Side } from "../../core/payment-channel/index.ts";
 import type { SqlRow, SqlValue } from "./engine.ts";
 
@@ -12,6 +14,11 @@ export class UnreadableRow extends Error {
 /** SQLite's integers are signed; ids and indexes are unsigned 64 bit numbers and keep their bits. */
 export function uint64ToSql(value: bigint): bigint {
   return BigInt.asIntN(64, value);
+}
+
+/** The first 48 bits of a hash: enough to find it among a store's, in a third of the room. */
+export function hashPrefixToSql(hash: Uint8Array): number {
+  return hash.subarray(0, 6).reduce((value, byte) => value * 256 + byte, 0);
 }
 
 export function sideToSql(side: Side): number {
@@ -63,6 +70,23 @@ export function readWord<T extends string>(row: SqlRow, name: string, known: Rea
   const value = readText(row, name);
   if (!isKey(value, known)) throw new UnreadableRow(name, "a known word");
   return value;
+}
+
+/** A column holds the place of its word in such a list: never reordered, only added to. */
+export const INVOICE_STATES: readonly InvoiceRow["state"][] = ["open", "settled", "canceled"];
+export const PAYMENT_STATES: readonly PaymentRow["state"][] = ["pending", "succeeded", "failed"];
+
+export function placeToSql<T extends string>(word: T, list: readonly T[]): number {
+  const place = list.indexOf(word);
+  invariant(place >= 0, `${word} has a place in its list`);
+  return place;
+}
+
+/** The word whose place the column holds. */
+export function readPlaced<T extends string>(row: SqlRow, name: string, list: readonly T[]): T {
+  const word = list[readNumber(row, name)];
+  if (word === undefined) throw new UnreadableRow(name, "the place of a known word");
+  return word;
 }
 
 function isKey<T extends string>(value: string, known: Readonly<Record<T, true>>): value is T {

@@ -6,8 +6,8 @@ import type { SqlEngine } from "./engine.ts";
  * The tables. One kind of row is one table, and what changes often is narrow (LW-7). Sides are 0 local, 1 remote.
  *
  * Rows that are history stay where they are and cost nothing at start: everything that `load` reads is found by the
- * primary key, or by an index whose order follows the order of writing. Only ids that somebody else chooses (payment.id,
- * invoice.payment_hash) have an index in random order.
+ * primary key, or by an index whose order follows the order of writing. Only what somebody else chooses or what is random
+ * (payment.id, invoice.hash_prefix) has an index in random order.
  */
 const FIRST = `
 CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -54,14 +54,14 @@ CREATE TABLE totals (
   settled_local INTEGER NOT NULL, settled_remote INTEGER NOT NULL
 ) STRICT;
 
+-- lock: the payment hash; once fulfilled (removed and no fail_reason) the preimage, of which the hash follows.
 -- Live: remove_number is NULL, or above the number up to which the removing side's changes are settled. Not WITHOUT
 -- ROWID: there, a row with a route of more than about 1,000 bytes would take a page of its own.
 CREATE TABLE htlc (
   key INTEGER PRIMARY KEY,
   channel INTEGER NOT NULL REFERENCES channel, id INTEGER NOT NULL, offerer INTEGER NOT NULL,
   amount_msat INTEGER NOT NULL, expiry INTEGER NOT NULL, add_number INTEGER NOT NULL, remove_number INTEGER,
-  payment_hash BLOB NOT NULL, route BLOB NOT NULL,
-  preimage BLOB, fail_reason BLOB
+  lock BLOB NOT NULL, route BLOB NOT NULL, fail_reason BLOB
 ) STRICT;
 CREATE UNIQUE INDEX htlc_id ON htlc (channel, id);
 CREATE INDEX htlc_removed ON htlc (channel, offerer, remove_number);
@@ -98,21 +98,24 @@ CREATE TABLE close_offer (
   PRIMARY KEY (channel, ordinal)
 ) STRICT, WITHOUT ROWID;
 
--- A table in order of writing plus a unique index in random order: the row's later update then touches pages that are
--- near each other, where WITHOUT ROWID would touch a random page twice.
+-- Tables in order of writing plus an index in random order: the row's later update then touches pages that are near each
+-- other, where WITHOUT ROWID would touch a random page twice. The payment hash follows from the preimage: its first 48
+-- bits are enough to find it by. payment.lock is the hash, once the payment has succeeded the preimage. States are places
+-- in the lists of columns.ts; ended_after is in milliseconds after created_at.
 CREATE TABLE invoice (
   key INTEGER PRIMARY KEY,
-  payment_hash BLOB NOT NULL UNIQUE, preimage BLOB NOT NULL, amount_msat INTEGER, description TEXT NOT NULL,
-  created_at INTEGER NOT NULL, state TEXT NOT NULL, received_msat INTEGER, ended_at INTEGER
+  hash_prefix INTEGER NOT NULL, preimage BLOB NOT NULL, amount_msat INTEGER, description TEXT NOT NULL,
+  created_at INTEGER NOT NULL, state INTEGER NOT NULL, received_msat INTEGER, ended_after INTEGER
 ) STRICT;
-CREATE INDEX invoice_open ON invoice (key) WHERE state = 'open';
+CREATE INDEX invoice_hash ON invoice (hash_prefix);
+CREATE INDEX invoice_open ON invoice (key) WHERE state = 0;
 CREATE TABLE payment (
   key INTEGER PRIMARY KEY,
-  id TEXT NOT NULL UNIQUE, payment_hash BLOB NOT NULL, amount_msat INTEGER NOT NULL,
+  id TEXT NOT NULL UNIQUE, lock BLOB NOT NULL, amount_msat INTEGER NOT NULL,
   channel INTEGER NOT NULL, htlc_id INTEGER NOT NULL,
-  state TEXT NOT NULL, preimage BLOB, failure TEXT, created_at INTEGER NOT NULL, ended_at INTEGER
+  state INTEGER NOT NULL, failure TEXT, created_at INTEGER NOT NULL, ended_after INTEGER
 ) STRICT;
-CREATE INDEX payment_pending ON payment (key) WHERE state = 'pending';
+CREATE INDEX payment_pending ON payment (key) WHERE state = 0;
 
 CREATE TABLE coin (
   txid BLOB NOT NULL, output_index INTEGER NOT NULL,

@@ -138,9 +138,8 @@ describe("a damaged file", () => {
 
   it.each([
     ["a word that means nothing", "UPDATE stage SET stage = 'sleeping'"],
-    ["a hash that is too short", "UPDATE htlc SET payment_hash = x'00' WHERE id = 0"],
+    ["a hash that is too short", "UPDATE htlc SET lock = x'00' WHERE id = 0"],
     ["an amount that is none", "UPDATE htlc SET amount_msat = -1 WHERE id = 0"],
-    ["a removal that is none", "UPDATE htlc SET remove_number = 5 WHERE id = 0"],
   ])("is noticed by what can't stand in it: %s", async (_, sql) => {
     const engine = openEngine(file);
     engine.exec(sql);

@@ -1,4 +1,5 @@
 import { asChannelId, asNodeId, asPaymentHash, asTxid, msat, sat } from "../../core/base/index.ts";
+import { sha256 } from "../../core/crypto/index.ts";
 import type {
   ChannelRow,
   ChannelRows,
@@ -196,22 +197,23 @@ function toTotals(row: SqlRow): TotalsRow {
 }
 
 function toRemoval(row: SqlRow): Removal {
-  const preimage = readOptional(row, "preimage", readBytes);
-  if (preimage !== undefined) return { type: "fulfilled", preimage };
-  return { type: "failed", reason: readBytes(row, "fail_reason") };
+  const reason = readOptional(row, "fail_reason", readBytes);
+  return reason === undefined ? { type: "fulfilled", preimage: readBytes(row, "lock") } : { type: "failed", reason };
 }
 
 function toHtlc(row: SqlRow): HtlcRow {
   const removeNumber = readOptional(row, "remove_number", readNumber);
+  const removal = removeNumber === undefined ? undefined : toRemoval(row);
+  const lock = readBytes(row, "lock");
   return {
     id: readUint64(row, "id"),
     offerer: readSide(row, "offerer"),
     amountMsat: msat(readBigInt(row, "amount_msat")),
-    paymentHash: asPaymentHash(readBytes(row, "payment_hash")),
+    paymentHash: asPaymentHash(removal?.type === "fulfilled" ? sha256(lock) : lock),
     expiry: readNumber(row, "expiry"),
     route: readBytes(row, "route"),
     addNumber: readNumber(row, "add_number"),
-    removal: removeNumber === undefined ? undefined : toRemoval(row),
+    removal,
     removeNumber: removeNumber ?? 0,
   };
 }

@@ -1,12 +1,17 @@
-import { asNodeId, asPaymentHash, asTxid, msat, sat } from "../../core/base/index.ts";
+import { asNodeId, asPaymentHash, asTxid, equalBytes, msat, sat } from "../../core/base/index.ts";
+import { sha256 } from "../../core/crypto/index.ts";
 import type { InvoiceRow, PaymentRow } from "../../core/payment/index.ts";
 import type { CoinRow, OutboxRow, PeerRow, StoredNode, StreamRow } from "../../ports/store.ts";
 import {
+  hashPrefixToSql,
+  INVOICE_STATES,
+  PAYMENT_STATES,
   readBigInt,
   readBoolean,
   readBytes,
   readNumber,
   readOptional,
+  readPlaced,
   readText,
   readUint64,
   readWord,
@@ -15,9 +20,7 @@ import type { SqlEngine, SqlRow } from "./engine.ts";
 import { outboxPlace } from "./outbox-position.ts";
 import { channelReader } from "./read-channel.ts";
 
-const INVOICE_STATES: Readonly<Record<InvoiceRow["state"], true>> = { open: true, settled: true, canceled: true };
 const KEY_KINDS: Readonly<Record<CoinRow["keyKind"], true>> = { receive: true, change: true, final: true };
-const PAYMENT_STATES: Readonly<Record<PaymentRow["state"], true>> = { pending: true, succeeded: true, failed: true };
 
 /** Prepares what reads all that a starting node needs. */
 export function nodeReader(engine: SqlEngine): () => StoredNode {
@@ -25,10 +28,8 @@ export function nodeReader(engine: SqlEngine): () => StoredNode {
   const peers = engine.prepare("SELECT * FROM peer ORDER BY peer");
   const streams = engine.prepare("SELECT * FROM stream ORDER BY peer");
   const outbox = engine.prepare("SELECT * FROM outbox ORDER BY position");
-  const invoices = engine.prepare("SELECT * FROM invoice INDEXED BY invoice_open WHERE state = 'open' ORDER BY key");
-  const payments = engine.prepare(
-    "SELECT * FROM payment INDEXED BY payment_pending WHERE state = 'pending' ORDER BY key",
-  );
+  const invoices = engine.prepare("SELECT * FROM invoice INDEXED BY invoice_open WHERE state = 0 ORDER BY key");
+  const payments = engine.prepare("SELECT * FROM payment INDEXED BY payment_pending WHERE state = 0 ORDER BY key");
   const coins = engine.prepare(
     `SELECT * FROM coin WHERE spent_height IS NULL OR spent_height IN (SELECT height FROM block)
      ORDER BY txid, output_index`,
@@ -56,11 +57,12 @@ export function nodeReader(engine: SqlEngine): () => StoredNode {
 }
 
 export function invoiceReader(engine: SqlEngine): (paymentHash: Uint8Array) => InvoiceRow | undefined {
-  const find = engine.prepare("SELECT * FROM invoice WHERE payment_hash = ?");
-  return (paymentHash) => {
-    const row = find.get(paymentHash);
-    return row && toInvoice(row);
-  };
+  const find = engine.prepare("SELECT * FROM invoice WHERE hash_prefix = ?");
+  return (paymentHash) =>
+    find
+      .all(hashPrefixToSql(paymentHash))
+      .map(toInvoice)
+      .find((row) => equalBytes(row.paymentHash, paymentHash));
 }
 
 export function paymentReader(engine: SqlEngine): (id: string) => PaymentRow | undefined {
@@ -103,30 +105,41 @@ function toOutbox(row: SqlRow): OutboxRow {
 function toInvoice(row: SqlRow): InvoiceRow {
   const amount = readOptional(row, "amount_msat", readBigInt);
   const received = readOptional(row, "received_msat", readBigInt);
+  const preimage = readBytes(row, "preimage");
+  const createdAt = readNumber(row, "created_at");
   return {
-    paymentHash: asPaymentHash(readBytes(row, "payment_hash")),
-    preimage: readBytes(row, "preimage"),
+    paymentHash: asPaymentHash(sha256(preimage)),
+    preimage,
     amountMsat: amount === undefined ? undefined : msat(amount),
     description: readText(row, "description"),
-    createdAt: readNumber(row, "created_at"),
-    state: readWord(row, "state", INVOICE_STATES),
+    createdAt,
+    state: readPlaced(row, "state", INVOICE_STATES),
     receivedMsat: received === undefined ? undefined : msat(received),
-    endedAt: readOptional(row, "ended_at", readNumber),
+    endedAt: readEnd(row, createdAt),
   };
 }
 
+/** Times are kept apart from each other by little, which takes less room than a second time. */
+function readEnd(row: SqlRow, createdAt: number): number | undefined {
+  const after = readOptional(row, "ended_after", readNumber);
+  return after === undefined ? undefined : createdAt + after;
+}
+
 function toPayment(row: SqlRow): PaymentRow {
+  const state = readPlaced(row, "state", PAYMENT_STATES);
+  const lock = readBytes(row, "lock");
+  const createdAt = readNumber(row, "created_at");
   return {
     id: readText(row, "id"),
-    paymentHash: asPaymentHash(readBytes(row, "payment_hash")),
+    paymentHash: asPaymentHash(state === "succeeded" ? sha256(lock) : lock),
     amountMsat: msat(readBigInt(row, "amount_msat")),
     channel: readNumber(row, "channel"),
     htlcId: readUint64(row, "htlc_id"),
-    state: readWord(row, "state", PAYMENT_STATES),
-    preimage: readOptional(row, "preimage", readBytes),
+    state,
+    preimage: state === "succeeded" ? lock : undefined,
     failure: readOptional(row, "failure", readText),
-    createdAt: readNumber(row, "created_at"),
-    endedAt: readOptional(row, "ended_at", readNumber),
+    createdAt,
+    endedAt: readEnd(row, createdAt),
   };
 }
 

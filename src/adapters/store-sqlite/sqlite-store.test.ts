@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
-  bytes,
   commitmentRow,
   createdChannel,
+  htlcPreimage,
   htlcRow,
   invoiceRow,
   ofChannel,
@@ -177,7 +177,7 @@ describe("what a batch costs", () => {
         {
           type: "htlc_removed",
           id: BigInt(2 * n),
-          removal: { type: "fulfilled", preimage: bytes(32, n) },
+          removal: { type: "fulfilled", preimage: htlcPreimage(BigInt(2 * n)) },
           removeNumber: n,
         },
         { type: "commitment", row: commitmentRow("local", n) },

@@ -2,7 +2,7 @@ import { assertNever, invariant } from "../../core/base/index.ts";
 import type { InvoiceRow, PaymentRow } from "../../core/payment/index.ts";
 import type { TotalsRow } from "../../core/payment-channel/index.ts";
 import type { CoinRow, PeerRow, StoreChange, StreamRow } from "../../ports/store.ts";
-import { booleanToSql, uint64ToSql } from "./columns.ts";
+import { booleanToSql, hashPrefixToSql, INVOICE_STATES, PAYMENT_STATES, placeToSql, uint64ToSql } from "./columns.ts";
 import type { SqlEngine } from "./engine.ts";
 import { outboxPosition } from "./outbox-position.ts";
 import { insert, upsert } from "./statements.ts";
@@ -159,30 +159,33 @@ function moneyWriter(engine: SqlEngine) {
 }
 
 function invoiceWriter(engine: SqlEngine): (row: InvoiceRow) => void {
-  const set = upsert(
-    engine,
-    "invoice",
-    "payment_hash",
-    "preimage amount_msat description created_at state received_msat ended_at",
+  const columns = "amount_msat description created_at state received_msat ended_after";
+  const add = insert(engine, "invoice", `hash_prefix preimage ${columns}`);
+  const update = engine.prepare(
+    `UPDATE invoice SET ${columns.replaceAll(" ", " = ?, ")} = ? WHERE hash_prefix = ? AND preimage = ?`,
   );
   return (row) => {
-    const { paymentHash, preimage, amountMsat, description, createdAt, state, receivedMsat, endedAt } = row;
-    const end = [receivedMsat ?? null, endedAt ?? null];
-    set.run(paymentHash, preimage, amountMsat ?? null, description, createdAt, state, ...end);
+    const { paymentHash, preimage, amountMsat, description, createdAt, receivedMsat, endedAt } = row;
+    const state = placeToSql(row.state, INVOICE_STATES);
+    const end = [receivedMsat ?? null, after(createdAt, endedAt)];
+    const values = [amountMsat ?? null, description, createdAt, state, ...end];
+    const key = [hashPrefixToSql(paymentHash), preimage];
+    if (update.run(...values, ...key).changes === 0) add.run(...key, ...values);
   };
 }
 
+function after(createdAt: number, endedAt: number | undefined): number | null {
+  return endedAt === undefined ? null : endedAt - createdAt;
+}
+
 function paymentWriter(engine: SqlEngine): (row: PaymentRow) => void {
-  const set = upsert(
-    engine,
-    "payment",
-    "id",
-    "payment_hash amount_msat channel htlc_id state preimage failure created_at ended_at",
-  );
+  const set = upsert(engine, "payment", "id", "lock amount_msat channel htlc_id state failure created_at ended_after");
   return (row) => {
     const { id, paymentHash, amountMsat, channel, htlcId, state, preimage, failure, createdAt, endedAt } = row;
-    const outcome = [state, preimage ?? null, failure ?? null];
-    set.run(id, paymentHash, amountMsat, channel, uint64ToSql(htlcId), ...outcome, createdAt, endedAt ?? null);
+    invariant((preimage !== undefined) === (state === "succeeded"), "a payment that succeeded has a preimage");
+    const outcome = [placeToSql(state, PAYMENT_STATES), failure ?? null];
+    const times = [createdAt, after(createdAt, endedAt)];
+    set.run(id, preimage ?? paymentHash, amountMsat, channel, uint64ToSql(htlcId), ...outcome, ...times);
   };
 }
 

@@ -49,11 +49,12 @@ export function channelWriter(engine: SqlEngine): (channel: number, change: Chan
 
 /** One insert and one update in the life of an HTLC. */
 function htlcWriter(engine: SqlEngine) {
-  const add = insert(engine, "htlc", "channel id offerer amount_msat expiry add_number payment_hash route");
-  const remove = engine.prepare(
-    `UPDATE htlc SET remove_number = ?, preimage = ?, fail_reason = ?
-     WHERE channel = ? AND id = ? AND remove_number IS NULL`,
-  );
+  const add = insert(engine, "htlc", "channel id offerer amount_msat expiry add_number lock route");
+  const removal = (column: "lock" | "fail_reason") =>
+    engine.prepare(
+      `UPDATE htlc SET remove_number = ?, ${column} = ? WHERE channel = ? AND id = ? AND remove_number IS NULL`,
+    );
+  const [setFulfilled, setFailed] = [removal("lock"), removal("fail_reason")];
   const addRow = (channel: number, row: HtlcRow): void => {
     invariant(row.removal === undefined, `HTLC ${row.id} is added before it is removed`);
     const { id, offerer, amountMsat, expiry, addNumber, paymentHash, route } = row;
@@ -65,9 +66,11 @@ function htlcWriter(engine: SqlEngine) {
       return;
     }
     const { id, removal, removeNumber } = change;
-    const preimage = removal.type === "fulfilled" ? removal.preimage : null;
-    const reason = removal.type === "failed" ? removal.reason : null;
-    const { changes } = remove.run(removeNumber, preimage, reason, channel, uint64ToSql(id));
+    const where = [channel, uint64ToSql(id)];
+    const { changes } =
+      removal.type === "fulfilled"
+        ? setFulfilled.run(removeNumber, removal.preimage, ...where)
+        : setFailed.run(removeNumber, removal.reason, ...where);
     invariant(changes === 1, `HTLC ${id} of channel ${channel} is there and removed once`);
   };
 }

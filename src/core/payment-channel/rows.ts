@@ -102,6 +102,7 @@ export type CommitmentRow = {
 
 /** How an HTLC was removed. */
 export type Removal =
+  /** Its SHA-256 is the HTLC's payment hash. */
   | { readonly type: "fulfilled"; readonly preimage: Uint8Array }
   | { readonly type: "failed"; readonly reason: Uint8Array };
 

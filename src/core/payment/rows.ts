@@ -2,6 +2,7 @@ import type { Msat, PaymentHash } from "../base/index.ts";
 
 /** Money that we are ready to receive. */
 export type InvoiceRow = {
+  /** SHA-256 of the preimage. */
   readonly paymentHash: PaymentHash;
   /** 32 bytes; leaves the node only when the HTLC is fulfilled. */
   readonly preimage: Uint8Array;
@@ -24,6 +25,7 @@ export type PaymentRow = {
   readonly channel: number;
   readonly htlcId: bigint;
   readonly state: "pending" | "succeeded" | "failed";
+  /** Of `paymentHash`: there once the payment has succeeded, and only then. */
   readonly preimage: Uint8Array | undefined;
   readonly failure: string | undefined;
   /** Milliseconds since 1970. */
