@@ -44,10 +44,12 @@ async function setUp() {
     },
   });
   const frozen: string[] = [];
+  const short: number[] = [];
+  const fees = { now: FEES };
   const surroundings = () => ({
     height: alice.height,
     now: 0,
-    fees: FEES,
+    fees: fees.now,
     policy: DEFAULT_POLICY,
     keys: keyPaths(1),
     signer: signing.by,
@@ -57,6 +59,7 @@ async function setUp() {
     tell: () => undefined,
     event: () => undefined,
     frozen: (_: ChannelRunner, why: string) => frozen.push(why),
+    feeUnaffordable: (_: Batch, __: ChannelRunner, { wanted }: { wanted: number }) => short.push(wanted),
   };
   const runner = new ChannelRunner({ state: alice.channel, session, surroundings, handlers });
   const run = async (work: (batch: Batch) => void): Promise<StoreChange[]> => {
@@ -73,7 +76,7 @@ async function setUp() {
     session.receive(batch, connection, encodeTransportMessage(alice.sent, [packet]));
   });
   expect(session.ready).toBe(true);
-  return { pair, runner, run, signing, frozen, halts, session };
+  return { pair, runner, run, signing, frozen, short, halts, session, fees };
 }
 
 function offer(change: Partial<Extract<Input, { type: "offer" }>> = {}): Input {
@@ -157,5 +160,23 @@ describe("a runner", () => {
     expect(runner.state.stage.stage).toBe("failed");
     expect(kinds(changes)).toContain("stage");
     expect(session.sent).toBe(sent + 1);
+  });
+
+  it("[B2-25] says once that it can't pay the rate that is needed, and again when that has been otherwise", async () => {
+    const { run, runner, fees, short } = await setUp();
+    const look = (nextBlock: number) => {
+      fees.now = { ...FEES, nextBlock };
+      return run((batch) => runner.touch(batch));
+    };
+    await look(2_000);
+    expect(short).toEqual([]);
+    // Half of 370 bytes at 10,000,000 is more than the channel holds.
+    await look(5_000_000);
+    await look(5_000_000);
+    await look(6_000_000);
+    expect(short).toEqual([10_000_000]);
+    await look(2_000);
+    await look(5_000_000);
+    expect(short).toEqual([10_000_000, 10_000_000]);
   });
 });

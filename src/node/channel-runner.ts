@@ -5,6 +5,7 @@ import {
   type ChannelState,
   type Context,
   type Effect,
+  feeShortfall,
   type Input,
   type Step,
   step,
@@ -20,7 +21,12 @@ export type EffectHandlers = {
   event(batch: Batch, runner: ChannelRunner, event: Extract<Effect, { type: "event" }>["event"]): void;
   /** Updates of the channel have stopped; called once it is settled that the batch is durable. */
   frozen(runner: ChannelRunner, why: string): void;
+  /** Our commitment's fee rate is too low and we can't pay a better one: said once, until that has changed. */
+  feeUnaffordable(batch: Batch, runner: ChannelRunner, shortfall: FeeShortfall): void;
 };
+
+/** Rates in satoshi per 1000 bytes of commitment. */
+export type FeeShortfall = NonNullable<ReturnType<typeof feeShortfall>>;
 
 /** A step that is applied to the working copy, and is yet to be written and performed. */
 type Done = Step & { readonly packets: readonly Uint8Array[] };
@@ -36,6 +42,7 @@ export class ChannelRunner {
   private readonly handlers: EffectHandlers;
   /** Why updates of this channel stopped: a property of our own code did not hold. */
   private frozen: string | undefined;
+  private isShort = false;
 
   constructor(options: {
     state: ChannelState;
@@ -124,7 +131,14 @@ export class ChannelRunner {
     const result = this.stepOnce(batch, { type: "commit" });
     // What changed something may have made more due: it is touched again, and comes back here.
     if (result.ok && result.value) return;
+    this.lookAtFee(batch);
     batch.change({ type: "channel", channel: this.index, change: { type: "totals", row: this.state.totals } });
+  }
+
+  private lookAtFee(batch: Batch): void {
+    const shortfall = this.frozen === undefined ? feeShortfall(this.state, this.surroundings()) : undefined;
+    if (shortfall !== undefined && !this.isShort) this.handlers.feeUnaffordable(batch, this, shortfall);
+    this.isShort = shortfall !== undefined;
   }
 
   private context(): Context {

@@ -89,6 +89,8 @@ export class Channels {
       event: (batch, runner, event) => this.happened(batch, runner, event),
       frozen: (runner, why) =>
         this.events.emit({ type: "trouble", problem: `channel ${runner.index} is frozen: ${why}` }),
+      feeUnaffordable: (batch, { index: channel }, shortfall) =>
+        batch.afterCommit(() => this.events.emit({ type: "fee_unaffordable", channel, ...shortfall })),
     };
   }
 
@@ -322,6 +324,11 @@ export class Channels {
         }
       }
     }
+    this.touchAll(batch);
+  }
+
+  /** Has everything looked at that may be due in any channel: there is another height, or another fee estimate. */
+  touchAll(batch: Batch): void {
     for (const runner of this.runners.values()) runner.touch(batch);
   }
 

@@ -18,6 +18,14 @@ export type NodeEvent =
     }
   /** A peer broke a rule, or a message of it could not be read. */
   | { readonly type: "violation"; readonly peer: NodeId; readonly problem: string }
+  /** Our commitment of the channel should pay `wanted`, in satoshi per 1000 bytes, and we can't: it pays `feeRate`. Spec: B2-25. */
+  | {
+      readonly type: "fee_unaffordable";
+      /** Our own number of the channel. */
+      readonly channel: number;
+      readonly wanted: number;
+      readonly feeRate: number;
+    }
   | { readonly type: "payment_ended"; readonly id: string; readonly state: "succeeded" | "failed" }
   | { readonly type: "invoice_settled"; readonly paymentHash: PaymentHash; readonly amountMsat: bigint }
   | { readonly type: "block"; readonly height: number }

@@ -34,13 +34,15 @@ function setup(fallback?: number) {
       return () => listeners.delete(listener);
     },
   };
-  const source = new FeeSource({ chain, clock, fallback });
+  let changes = 0;
+  const source = new FeeSource({ chain, clock, fallback, onChange: () => changes++ });
   return {
     clock,
     source,
     rates,
     listeners,
     asked: () => asked,
+    changes: () => changes,
     fail: (value: boolean) => {
       failing = value;
     },
@@ -59,7 +61,7 @@ describe("FeeSource", () => {
   it("knows the chain's rates once started", async () => {
     const { source } = setup();
     await source.start();
-    expect(source.estimate).toEqual({ nextBlock: 5_000, relay: 1_500, fallback: 2_000 });
+    expect(source.estimate).toMatchObject({ nextBlock: 5_000, relay: 1_500, fallback: 2_000 });
     source.stop();
   });
 
@@ -75,7 +77,7 @@ describe("FeeSource", () => {
     await clock.advance(59_999);
     expect(source.estimate.nextBlock).toBe(9_000);
     await clock.advance(1);
-    expect(source.estimate).toEqual({ nextBlock: undefined, relay: 3_000, fallback: 2_000 });
+    expect(source.estimate).toMatchObject({ nextBlock: undefined, relay: 3_000, fallback: 2_000 });
     source.stop();
   });
 
@@ -85,7 +87,7 @@ describe("FeeSource", () => {
     fail(true);
     rates.nextBlock = 1;
     await clock.advance(180_000);
-    expect(source.estimate).toEqual({ nextBlock: 5_000, relay: 1_500, fallback: 2_000 });
+    expect(source.estimate).toMatchObject({ nextBlock: 5_000, relay: 1_500, fallback: 2_000 });
     fail(false);
     await clock.advance(60_000);
     expect(source.estimate.nextBlock).toBe(1);
@@ -118,5 +120,49 @@ describe("FeeSource", () => {
     await clock.advance(1_000_000);
     expect(asked()).toBe(1);
     expect(listeners.size).toBe(0);
+  });
+
+  it("[B2-25] knows the extremes of the last half hour, fallbacks counted", async () => {
+    const { source, rates, clock } = setup();
+    await source.start();
+    expect(source.estimate.recent).toEqual({ lowest: 5_000, highest: 5_000 });
+    for (const rate of [9_000, undefined, 4_000]) {
+      rates.nextBlock = rate;
+      await clock.advance(60_000);
+    }
+    expect(source.estimate.recent).toEqual({ lowest: 2_000, highest: 9_000 });
+    // The 9,000 is a half hour old at the end of the 31st minute.
+    await clock.advance(27 * 60_000 + 59_999);
+    expect(source.estimate.recent).toEqual({ lowest: 2_000, highest: 9_000 });
+    await clock.advance(1);
+    expect(source.estimate.recent).toEqual({ lowest: 2_000, highest: 4_000 });
+    await clock.advance(60_000);
+    expect(source.estimate.recent).toEqual({ lowest: 4_000, highest: 4_000 });
+    source.stop();
+  });
+
+  it("[B2-51] tells of a change, and of nothing else", async () => {
+    const { source, rates, clock, changes, fail } = setup();
+    await source.start();
+    expect(changes()).toBe(1);
+    await clock.advance(5 * 60_000);
+    expect(changes()).toBe(1);
+    rates.nextBlock = 6_000;
+    await clock.advance(60_000);
+    expect(changes()).toBe(2);
+    rates.relay = 2_000;
+    await clock.advance(60_000);
+    expect(changes()).toBe(3);
+    fail(true);
+    rates.nextBlock = 7_000;
+    await clock.advance(60_000);
+    expect(changes()).toBe(3);
+    fail(false);
+    await clock.advance(60_000);
+    expect(changes()).toBe(4);
+    // What was recent no longer is: first the 5,000, then the 6,000.
+    await clock.advance(40 * 60_000);
+    expect(changes()).toBe(6);
+    source.stop();
   });
 });

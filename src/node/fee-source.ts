@@ -9,25 +9,38 @@ const DEFAULT_RELAY = 1_000;
 /** A Bitcoin node gives no estimate for one block. */
 const NEXT_BLOCKS = 2;
 const REFRESH_MS = 60_000;
+/** How long an estimate counts as one of late: about three blocks. */
+const RECENT_MS = 30 * 60_000;
+
+type Sample = { readonly at: number; readonly rate: number };
 
 /**
  * The chain's fee rates, held so that a step can read them. They are asked for anew with each block and every minute;
- * while the chain can't be asked, the last answer stands.
+ * while the chain can't be asked, the last answer stands. Whoever may have to act on a change is told.
  */
 export class FeeSource {
   private readonly chain: BitcoinChain;
   private readonly clock: Clock;
+  private readonly onChange: () => void;
   private held: FeeEstimate;
+  /** Estimates of late, the oldest first. */
+  private samples: Sample[] = [];
   private unsubscribe: () => void = () => {};
   private cancelTimer: () => void = () => {};
   private stopped = false;
   private asking = false;
   private wanted = false;
 
-  /** `fallback` in satoshi per 1000 virtual bytes. */
-  constructor(options: { chain: BitcoinChain; clock: Clock; fallback?: number | undefined }) {
+  /** `fallback` in satoshi per 1000 virtual bytes. `onChange` is called when `estimate` has become another. */
+  constructor(options: {
+    chain: BitcoinChain;
+    clock: Clock;
+    fallback?: number | undefined;
+    onChange?: (() => void) | undefined;
+  }) {
     this.chain = options.chain;
     this.clock = options.clock;
+    this.onChange = options.onChange ?? (() => {});
     this.held = { nextBlock: undefined, relay: DEFAULT_RELAY, fallback: options.fallback ?? DEFAULT_FALLBACK };
   }
 
@@ -58,12 +71,31 @@ export class FeeSource {
       this.wanted = false;
       try {
         const [nextBlock, relay] = await Promise.all([this.chain.feeEstimate(NEXT_BLOCKS), this.chain.relayFee()]);
-        this.held = { ...this.held, nextBlock, relay };
+        if (!this.stopped) this.hold(nextBlock, relay);
       } catch {
         // The follower asks the same chain and tells that it is away.
       }
     }
     this.asking = false;
     if (!this.stopped) this.cancelTimer = this.clock.after(REFRESH_MS, () => void this.refresh());
+  }
+
+  private hold(nextBlock: number | undefined, relay: number): void {
+    const { fallback } = this.held;
+    const at = this.clock.now();
+    this.samples = [
+      ...this.samples.filter((sample) => at - sample.at < RECENT_MS),
+      { at, rate: nextBlock ?? fallback },
+    ];
+    const rates = this.samples.map(({ rate }) => rate);
+    const recent = { lowest: Math.min(...rates), highest: Math.max(...rates) };
+    const before = this.held;
+    this.held = { nextBlock, relay, fallback, recent };
+    const isSame =
+      before.nextBlock === nextBlock &&
+      before.relay === relay &&
+      before.recent?.lowest === recent.lowest &&
+      before.recent?.highest === recent.highest;
+    if (!isSame) this.onChange();
   }
 }

@@ -121,7 +121,12 @@ export class SluiceNode {
       sequence: stored.sequence,
       onHalt: (cause) => void this.halt(cause),
     });
-    this.fees = new FeeSource({ chain, clock, fallback: options.fallbackFeeRate });
+    this.fees = new FeeSource({
+      chain,
+      clock,
+      fallback: options.fallbackFeeRate,
+      onChange: () => this.journal.post("other", (batch) => this.channelSet.touchAll(batch)),
+    });
     this.wallet = new Wallet({
       coins: stored.coins,
       keys: stored.walletKeys,

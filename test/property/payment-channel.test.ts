@@ -25,6 +25,12 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant("fee"), feeRate: fc.integer({ min: 1_350, max: 25_000 }) }) },
 );
 
+/** A place between the lowest and the highest estimate of a test. */
+const moving: fc.Arbitrary<Action> = fc.record({
+  type: fc.constant("estimate"),
+  nextBlock: fc.double({ min: 0, max: 1, noNaN: true }),
+});
+
 function event(actions: fc.Arbitrary<Action>): fc.Arbitrary<Event> {
   const party = fc.constantFrom("alice", "bob");
   return fc.oneof(
@@ -63,6 +69,55 @@ describe("two honest parties under any schedule", () => {
             for (const each of events) schedule.run(each);
             schedule.settle((id) => (id >> 1n) % 4n >= pattern);
             schedule.checkSettled(options.amountSat);
+          },
+        ),
+        PARAMETERS,
+      );
+    },
+    TIMEOUT,
+  );
+
+  it(
+    "[B2-25] [B2-51] [B2-52] keep their fee rates near their estimates, which differ and move, and never fail for it",
+    () => {
+      fc.assert(
+        fc.property(
+          fc.constantFrom(
+            // Every rate that follows from these is one that any peer accepts.
+            { amounts: [30_000n, 100_000n, 4_294_967n] as const, lowest: 1_350, highest: 9_000 },
+            // As different as two honest estimates may be.
+            { amounts: [1_000_000n, 4_294_967n] as const, lowest: 30_000, highest: 100_000 },
+          ),
+          setup,
+          fc.array(event(fc.oneof({ weight: 8, arbitrary: action }, { weight: 2, arbitrary: moving })), {
+            maxLength: 60,
+          }),
+          fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 3, maxLength: 3 }),
+          fc.boolean(),
+          ({ amounts, lowest, highest }, options, events, last, closes) => {
+            const estimate = (place: number) => Math.round(lowest + place * (highest - lowest));
+            const amountSat = amounts.find((amount) => amount >= options.amountSat) ?? 4_294_967n;
+            const policy = { automaticFees: true };
+            const schedule = new Schedule({
+              ...options,
+              amountSat,
+              estimate: Math.max(lowest, 2_000),
+              alice: { ...options.alice, ...policy },
+              bob: { ...options.bob, ...policy },
+            });
+            const placed = (each: Action): Action =>
+              each.type === "estimate" ? { ...each, nextBlock: estimate(each.nextBlock) } : each;
+            for (const each of events) {
+              schedule.run(each.type === "batch" ? { ...each, actions: each.actions.map(placed) } : each);
+            }
+            for (const party of ["alice", "bob"] as const) {
+              if (closes) schedule.run({ type: "batch", party, actions: [{ type: "close" }], crash: false });
+              const actions = last.map((place) => ({ type: "estimate" as const, nextBlock: estimate(place) }));
+              schedule.run({ type: "batch", party, actions, crash: false });
+            }
+            schedule.settle((id) => id % 4n < 2n);
+            schedule.checkSettled(amountSat);
+            schedule.checkFees();
           },
         ),
         PARAMETERS,

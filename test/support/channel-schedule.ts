@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { Msat } from "../../src/core/base/index.ts";
-import { createCommitmentBuffer } from "../../src/core/bitcoin/index.ts";
+import { commitmentFee, createCommitmentBuffer } from "../../src/core/bitcoin/index.ts";
 import type { ChannelPolicy, ChannelRows, HtlcRow } from "../../src/core/payment-channel/index.ts";
 import { ChannelPair, hashOf, type Packet, type Party, type PartyName, rowsOf, secret, text } from "./channel-pair.ts";
 
@@ -14,6 +14,8 @@ export type Action =
   /** Settles or fails one of the HTLCs that wait for it. */
   | { readonly type: "decide"; readonly which: number; readonly fulfill: boolean }
   | { readonly type: "fee"; readonly feeRate: number }
+  /** The party's chain says something else about fees. */
+  | { readonly type: "estimate"; readonly nextBlock: number }
   | { readonly type: "close" };
 
 export type Event =
@@ -51,6 +53,7 @@ class Node {
   readonly outbox: Packet[] = [];
   stored: Stored;
   offered = new Map<bigint, Offered>();
+  private estimates: number[] = [];
   /** Tells that the payment engine has seen. */
   heard = 0;
 
@@ -70,6 +73,14 @@ class Node {
       broadcasts: party.broadcasts.length,
       offered: new Map(this.offered),
     };
+  }
+
+  /** What the last few answers were counts as recent. */
+  estimated(nextBlock: number): void {
+    const { party } = this;
+    this.estimates = [...this.estimates, nextBlock].slice(-3);
+    const recent = { lowest: Math.min(...this.estimates), highest: Math.max(...this.estimates) };
+    party.fees = { ...party.fees, nextBlock, recent };
   }
 
   /** What the channel told since the last time ends payments, each of them once. */
@@ -138,8 +149,11 @@ function shared(
   amountSat: bigint,
   pushMsat: bigint,
   policies: { alice: Partial<ChannelPolicy>; bob: Partial<ChannelPolicy> },
+  estimate: number,
 ) {
-  return new ChannelPair(policies).open({ amountSat, pushMsat });
+  const pair = new ChannelPair(policies);
+  for (const name of NAMES) pair[name].fees = { ...pair[name].fees, nextBlock: estimate };
+  return pair.open({ amountSat, pushMsat });
 }
 
 /**
@@ -157,9 +171,11 @@ export class Schedule {
     pushMsat: bigint;
     alice?: Partial<ChannelPolicy>;
     bob?: Partial<ChannelPolicy>;
+    /** At the opening, for both. */
+    estimate?: number;
   }) {
-    const { amountSat, pushMsat, alice = {}, bob = {} } = options;
-    const pair = shared(amountSat, pushMsat, { alice, bob });
+    const { amountSat, pushMsat, alice = {}, bob = {}, estimate = 2_000 } = options;
+    const pair = shared(amountSat, pushMsat, { alice, bob }, estimate);
     // One of the two builds its commitments the fast way, the other plainly: their signatures have to fit.
     pair.alice.buffer = createCommitmentBuffer();
     this.nodes = { alice: new Node(pair.alice), bob: new Node(pair.bob) };
@@ -212,6 +228,7 @@ export class Schedule {
     else if (action.type === "decide") {
       this.decide(name, action.which, action.fulfill);
     } else if (action.type === "fee") party.run({ type: "set_fee", feeRate: action.feeRate });
+    else if (action.type === "estimate") node.estimated(action.nextBlock);
     else party.run({ type: "close", script: undefined });
   }
 
@@ -307,5 +324,22 @@ export class Schedule {
     expect(bob.commitments.local?.number).toBe(alice.commitments.remote[0]?.number);
     expect(alice.commitments.remote.length + bob.commitments.remote.length).toBe(2);
     for (const name of NAMES) for (const { end } of this.nodes[name].offered.values()) expect(end).toBeDefined();
+  }
+
+  /** Where each party's own rate stands when nothing is left to do, unless it is closing: near what it wants, or it can't pay that. */
+  checkFees(): void {
+    for (const name of NAMES) {
+      const { party } = this.nodes[name];
+      const { view, stage, commitments, fees } = party.channel;
+      if (stage.stage !== "open") continue;
+      const rate = view.feeRate.local;
+      expect(fees.filter(({ owner }) => owner === "local")).toHaveLength(1);
+      expect(commitments.local?.feeRate).toBe(rate);
+      const { nextBlock = 0, recent = { lowest: nextBlock, highest: nextBlock } } = party.fees;
+      const wanted = Math.min(2 * nextBlock, Math.max(25_000, 5 * recent.lowest));
+      const short = (commitmentFee(wanted, 0) / 2n) * 1000n > view.local.balanceMsat - 2_000n;
+      expect(rate >= 0.75 * wanted || short).toBe(true);
+      expect(rate <= 3 * recent.highest + 1 || short).toBe(true);
+    }
   }
 }

@@ -86,7 +86,9 @@ export class NodeSchedule {
     else if (what < 78) this.pick(nodes).crash();
     else if (what < 80) this.failCommit(this.pick(nodes));
     else if (what < 88) for (const node of nodes) await this.restart(node);
-    else if (what < 96) await clock.advance(this.random(2_000));
+    else if (what < 95) await clock.advance(this.random(2_000));
+    // Each node learns of it when it next asks. Rates that follow from these are accepted by any peer.
+    else if (what < 96) this.world.chain.feeEstimate = 1_350 + this.random(7_650);
     else if (what < 97) this.open(this.pick(nodes), this.pick(nodes));
     else if (what < 99) this.mine(1 + this.random(2));
     else this.reorganise(1 + this.random(3));

@@ -21,6 +21,10 @@ export function eventWords(event: NodeEvent): string {
     }
     case "violation":
       return `peer ${shortened(toHex(event.peer))} broke a rule: ${event.problem}`;
+    case "fee_unaffordable": {
+      const { channel, wanted, feeRate } = event;
+      return `channel ${channel} can't pay ${wanted} sat per 1000 bytes for its commitment; it has ${feeRate}`;
+    }
     case "payment_ended":
       return `payment ${event.id} ${event.state}`;
     case "invoice_settled":

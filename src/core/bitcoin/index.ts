@@ -34,7 +34,7 @@ export {
   createCommitmentBuffer,
 } from "./commitment-buffer.ts";
 export { numberMask } from "./commitment-number.ts";
-export { commitmentFee, DUST_LIMIT_SAT, isDust, splitFee } from "./fee.ts";
+export { commitmentByteCount, commitmentFee, DUST_LIMIT_SAT, isDust, splitFee } from "./fee.ts";
 export { p2wpkhSighash, p2wpkhWitness } from "./pay-to-public-key.ts";
 export {
   isStandardCloseScript,

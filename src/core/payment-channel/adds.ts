@@ -6,7 +6,15 @@ import { withLocalChange } from "./changes.ts";
 import type { ChannelErrorType } from "./errors.ts";
 import type { Context, Input } from "./input.ts";
 import { type StepResult, send, step, unexpected, violation } from "./outcome.ts";
-import { dustCapSat, MAX_OFFERED, MAX_OFFERED_NON_DUST, MAX_UNACKNOWLEDGED, reserveSat } from "./policy.ts";
+import {
+  dustCapSat,
+  estimatedFeeRate,
+  feeRateFloor,
+  MAX_OFFERED,
+  MAX_OFFERED_NON_DUST,
+  MAX_UNACKNOWLEDGED,
+  reserveSat,
+} from "./policy.ts";
 import { type HtlcRow, otherSide, type Side } from "./rows.ts";
 import { type ChannelState, lockOf } from "./state.ts";
 import { type View, withAdd } from "./view.ts";
@@ -79,6 +87,8 @@ export function offer(state: ChannelState, input: Extract<Input, { type: "offer"
   const latest = context.height + policy.expiryHorizon;
   if (expiry > latest) return violation("expiry_too_far", "B2-16", { limit: latest, actual: expiry });
   if (state.revocationLocks.has(lockOf(paymentHash))) return violation("payment_hash_is_revocation_hash", "B2-34");
+  const low = lowFeeRate(state.view, context);
+  if (low !== undefined) return violation("fee_rate_too_low", "B2-25", low);
   const htlc: HtlcRow = {
     id: nextId(state, "local"),
     offerer: "local",
@@ -99,6 +109,20 @@ export function offer(state: ChannelState, input: Extract<Input, { type: "offer"
 /** A reorganisation took the anchor out of the chain, and it is not ours alone: nothing is staked on it until it is back. */
 function hasLostAnchor(state: ChannelState): boolean {
   return (state.terms.local?.minDepth ?? 0) > 0 && state.funding?.confirmedHeight === undefined;
+}
+
+/**
+ * A rate at which nothing is to be staked on a commitment: ours under the estimate, so that it would not confirm in time, the peer's
+ * under what is relayed at all. Low rates keep us from offering; they never fail the channel.
+ */
+function lowFeeRate(
+  { feeRate }: View,
+  { fees }: Context,
+): { limit: number; actual: number; detail: string } | undefined {
+  const [ours, theirs] = [estimatedFeeRate(fees), feeRateFloor(fees)];
+  if (feeRate.local < ours) return { limit: ours, actual: feeRate.local, detail: "our commitment" };
+  if (feeRate.remote < theirs) return { limit: theirs, actual: feeRate.remote, detail: "the peer's commitment" };
+  return undefined;
 }
 
 /** The next id of a side: even for the channel's initiator, odd for its responder, each two above the last. Spec: LS-21. */

@@ -29,6 +29,7 @@ import type { PktMessage } from "../wire/index.ts";
 import type { ChannelChange } from "./changes.ts";
 import { hasUnsignedChanges } from "./commits.ts";
 import type { ChannelError } from "./errors.ts";
+import { hasUncommittedFee } from "./fees.ts";
 import type { Context, Effect, Input } from "./input.ts";
 import { moveTo, NOTHING, type StepResult, send, step, unexpected, violation } from "./outcome.ts";
 import { estimatedFeeRate } from "./policy.ts";
@@ -89,6 +90,8 @@ export function receiveClearing(
 export function closeIfDue(state: ChannelState, context: Context): StepResult {
   if (state.stage.stage !== "open" || !context.peerReady || state.clearing.remote === undefined) return NOTHING;
   if (state.clearing.local === undefined) return sendClearing(state, undefined, context);
+  // The peer will sign for a fee rate of ours: a close_signature before that would find it at work on an update. The other way
+  // round there is nothing to wait for, since update_fee ends with the first close_signature.
   if (!isDrained(state) || hasUncommittedFee(state) || state.closeOffers.length > 0) return NOTHING;
   // One side starts, so that first offers do not cross as a rule; the rules cover the crossing all the same.
   if (state.channel.initiator !== "local") return NOTHING;
@@ -98,15 +101,6 @@ export function closeIfDue(state: ChannelState, context: Context): StepResult {
 /** No HTLC in any commitment that counts, none being removed, and every older commitment revoked. Spec: LS-32. */
 function isDrained(state: ChannelState): boolean {
   return state.htlcs.size === 0 && state.commitments.remote.length === 1 && !hasUnsignedChanges(state);
-}
-
-/**
- * A fee rate of ours that the peer has not signed for. It will: a close_signature before that would find it at work on an
- * update. The other way round there is nothing to wait for, since update_fee ends with the first close_signature.
- */
-function hasUncommittedFee(state: ChannelState): boolean {
-  const covered = state.commitments.local?.coverage.local ?? 0;
-  return state.fees.some((fee) => fee.owner === "local" && fee.number > covered);
 }
 
 /** The fees of the two final commitments: an offer is at most the lower by its sender, the higher by its receiver. */

@@ -27,6 +27,8 @@ const REACTIONS = {
   amount_out_of_range: "refuse",
   push_too_large: "refuse",
   fee_rate_unreasonable: "refuse",
+  /** A commitment's rate is such that it would not confirm in time: no HTLC is staked on it. */
+  fee_rate_too_low: "refuse",
   bad_close_script: "refuse",
   insufficient_funds: "refuse",
   failed_by_user: "refuse",

@@ -24,6 +24,8 @@ export type ChannelPolicy = {
   readonly expiryHorizon: number;
   /** Revocation hashes given ahead, the two of the seed included: 2 to 16. Spec: LS-14. */
   readonly window: number;
+  /** Our commitments' fee rates follow the estimate; else they stay as opened until the user sets them. Spec: B2-25. */
+  readonly automaticFees: boolean;
 };
 
 /** Seed 001 section 2.2: amounts in millisatoshi fit 32 bits. Spec: B2-12. */
@@ -56,6 +58,7 @@ export const DEFAULT_POLICY: ChannelPolicy = {
   maxHtlcs: 1000,
   expiryHorizon: 4032,
   window: 16,
+  automaticFees: true,
 };
 
 /** Fees as the chain reports them, in satoshi per 1000 virtual bytes. */
@@ -66,6 +69,8 @@ export type FeeEstimate = {
   readonly relay: number;
   /** What to use where there is no estimate. */
   readonly fallback: number;
+  /** The extremes of the last half hour, fallbacks counted; absent where only the present is known. */
+  readonly recent?: { readonly lowest: number; readonly highest: number };
 };
 
 /**
@@ -91,9 +96,30 @@ export function maxOpeningFeeRate(fees: FeeEstimate): number {
   return Math.max(3 * estimatedFeeRate(fees), ownFeeRate(fees, 0));
 }
 
-/** The highest rate that a peer's update_fee may ask. Spec: B2-25. */
+/**
+ * The highest rate that a peer's update_fee may ask: ten times the highest estimate of late, since that of an honest peer may lag behind
+ * ours. Spec: B2-25.
+ */
 export function maxUpdateFeeRate(fees: FeeEstimate): number {
-  return Math.max(10 * estimatedFeeRate(fees), 25_000);
+  return Math.max(10 * Math.max(estimatedFeeRate(fees), fees.recent?.highest ?? 0), ALWAYS_ACCEPTED_FEE_RATE);
+}
+
+/** No rate up to here is too high, however low the estimate. Spec: B2-25; payment-channel design "On chain". */
+const ALWAYS_ACCEPTED_FEE_RATE = 25_000;
+
+/**
+ * What our commitment's rate should be now. Above what any peer accepts, it is at most five times the lowest estimate of the last half
+ * hour: a peer whose estimate lags behind would take more for an abuse.
+ */
+export function wantedFeeRate(fees: FeeEstimate, htlcs: number): number {
+  const lowest = Math.max(fees.recent?.lowest ?? estimatedFeeRate(fees), feeRateFloor(fees));
+  return Math.min(ownFeeRate(fees, htlcs), Math.max(Math.floor(5 * lowest), ALWAYS_ACCEPTED_FEE_RATE));
+}
+
+/** What it should not be far above: by the highest estimate of the last half hour, so that a dip changes nothing. */
+export function sufficientFeeRate(fees: FeeEstimate, htlcs: number): number {
+  const highest = Math.max(fees.recent?.highest ?? 0, estimatedFeeRate(fees));
+  return ownFeeRate({ ...fees, nextBlock: highest }, htlcs);
 }
 
 /** What a side keeps at least: 1 % of the anchor, 5,000 satoshi, or what the other asked. */

@@ -5,7 +5,7 @@ import type { ChannelChange } from "./changes.ts";
 import { close, closeIfDue, newestClose, receiveClearing, receiveCloseSignature } from "./closing.ts";
 import { commitIfDue, receiveCommit, receiveRevocation } from "./commits.ts";
 import { describeError } from "./errors.ts";
-import { receiveFee, setFee } from "./fees.ts";
+import { feeIfDue, receiveFee, setFee } from "./fees.ts";
 import type { Context, Effect, Input } from "./input.ts";
 import {
   completeIfDue,
@@ -121,7 +121,7 @@ function receiveMessage(
 function endOfBatch(state: ChannelState, context: Context): StepResult {
   const late = failLateHtlcs(state, context);
   if (late !== undefined) return late;
-  for (const due of [completeIfDue, closedIfDue, closeIfDue, commitIfDue]) {
+  for (const due of [completeIfDue, closedIfDue, closeIfDue, feeIfDue, commitIfDue]) {
     const result = due(state, context);
     if (!result.ok || result.value.changes.length > 0) return result;
   }
