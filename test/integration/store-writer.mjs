@@ -19,8 +19,10 @@ function batch(n) {
     paymentHash: bytes(32, n),
     expiry: n,
     route: bytes(200, n),
+    requestNumber: 0,
     addNumber: n,
     removal: undefined,
+    removedBy: "remote",
     removeNumber: 0,
   };
   const totals = {
@@ -42,7 +44,9 @@ function batch(n) {
   };
   const removal = { type: "fulfilled", preimage: bytes(32, n) };
   const first =
-    n === 1 ? creation() : [ofChannel({ type: "htlc_removed", id: BigInt(2 * n - 2), removal, removeNumber: n })];
+    n === 1
+      ? creation()
+      : [ofChannel({ type: "htlc_removed", id: BigInt(2 * n - 2), removal, removedBy: "remote", removeNumber: n })];
   const packets = Array.from({ length: 20 }, (_, i) => ({
     peer: 1,
     number: 20 * n + i,

@@ -6,7 +6,7 @@ import { expect, it } from "vitest";
 import { memoryStore } from "../../src/adapters/store-memory/index.ts";
 import { openSqliteStore } from "../../src/adapters/store-sqlite/index.ts";
 import { asChannelId, asNodeId, InvariantBroken, sat } from "../../src/core/base/index.ts";
-import type { ChannelChange, Side, Stage, TotalsRow } from "../../src/core/payment-channel/index.ts";
+import type { ChannelChange, Removal, Side, Stage, TotalsRow } from "../../src/core/payment-channel/index.ts";
 import type { Store, StoreChange } from "../../src/ports/store.ts";
 import {
   bytes,
@@ -25,7 +25,21 @@ import {
 } from "../support/store-rows.ts";
 
 const KINDS = [
-  ...["create", "add", "add", "remove", "remove", "fee", "commitment", "revoked", "hash", "settle", "life"],
+  ...[
+    "create",
+    "add",
+    "add",
+    "accept",
+    "request",
+    "remove",
+    "remove",
+    "fee",
+    "commitment",
+    "revoked",
+    "hash",
+    "settle",
+    "life",
+  ],
   ...["outbox", "outbox", "prune", "peer", "invoice", "payment", "coin", "spend", "block", "unblock"],
   ...["commit", "commit", "contradict", "restart"],
 ] as const;
@@ -43,7 +57,10 @@ type ChannelModel = {
   readonly lastId: Record<Side, bigint>;
   readonly packets: Record<Side, number>;
   readonly newest: Record<Side, number>;
+  readonly prestage: boolean;
   readonly pending: bigint[];
+  /** Of those pending, requested and not accepted. */
+  readonly requested: bigint[];
   hashes: number;
   offers: number;
   totals: TotalsRow;
@@ -113,12 +130,14 @@ class Writer {
       lastId: { local: first - 2n, remote: first - 1n },
       packets: { local: 0, remote: 0 },
       newest: { local: -1, remote: -1 },
+      prestage: !isHigh,
       pending: [],
+      requested: [],
       hashes: 0,
       offers: 0,
       totals: totalsRow(),
     });
-    return [...createdChannel(index), { type: "channel_index", next: index + 1 }];
+    return [...createdChannel(index, OPEN, { prestage: !isHigh }), { type: "channel_index", next: index + 1 }];
   }
 
   private inChannel(index: number, op: Op): StoreChange[] {
@@ -130,6 +149,10 @@ class Writer {
   }
 }
 
+function removalOf(id: bigint, a: number, b: number, fulfilled: boolean): Removal {
+  return fulfilled ? { type: "fulfilled", preimage: htlcPreimage(id) } : { type: "failed", reason: bytes(b, a) };
+}
+
 function channelChange(model: ChannelModel, { kind, a, b, flag }: Op): ChannelChange | undefined {
   const side: Side = flag ? "local" : "remote";
   switch (kind) {
@@ -138,19 +161,40 @@ function channelChange(model: ChannelModel, { kind, a, b, flag }: Op): ChannelCh
       const id = model.lastId[side];
       model.pending.push(id);
       model.totals = { ...model.totals, [`${side}LastId`]: id };
+      const number = ++model.packets[side];
+      // Ids of channels that begin high are of plain channels, whose HTLCs nobody requests.
+      const requested = model.prestage && b % 2 === 0;
+      if (requested) model.requested.push(id);
       return {
         type: "htlc_added",
-        row: htlcRow(id, { offerer: side, addNumber: ++model.packets[side], route: bytes(b, a) }),
+        row: htlcRow(id, {
+          offerer: side,
+          requestNumber: requested ? number : 0,
+          addNumber: requested ? 0 : number,
+          route: bytes(b, a),
+        }),
+      };
+    }
+    case "accept": {
+      const [id] = model.requested.splice(a % Math.max(1, model.requested.length), 1);
+      if (id === undefined || !model.pending.includes(id)) return undefined;
+      return { type: "htlc_accepted", id, addNumber: ++model.packets[side] };
+    }
+    case "request": {
+      const id = model.prestage ? model.pending[a % Math.max(1, model.pending.length)] : undefined;
+      if (id === undefined) return undefined;
+      const number = ++model.packets[side];
+      return {
+        type: "removal_requested",
+        row: { id, by: side, number, removal: removalOf(id, a, b, (a + b) % 2 === 0) },
       };
     }
     case "remove": {
       const [id] = model.pending.splice(a % Math.max(1, model.pending.length), 1);
       if (id === undefined) return undefined;
-      const remover = id % 2n === 0n ? "remote" : "local";
-      const removal = flag
-        ? ({ type: "fulfilled", preimage: htlcPreimage(id) } as const)
-        : ({ type: "failed", reason: bytes(b, a) } as const);
-      return { type: "htlc_removed", id, removal, removeNumber: ++model.packets[remover] };
+      const removedBy = (id % 2n === 0n) !== (model.prestage && b % 3 === 0) ? "remote" : "local";
+      const removal = removalOf(id, a, b, flag);
+      return { type: "htlc_removed", id, removal, removedBy, removeNumber: ++model.packets[removedBy] };
     }
     case "fee":
       return { type: "fee", row: { owner: side, number: ++model.packets[side], feeRate: b } };
@@ -250,6 +294,7 @@ it("[LW-5][B2-14] both stores give back the same after the same batches, restart
             type: "htlc_removed",
             id: 12_345_678n,
             removal: { type: "failed", reason: bytes(1, 1) },
+            removedBy: "local",
             removeNumber: 1,
           } as const;
           const batch = { sequence: sequence + 1, changes: [...waiting, ...ofChannel(0, nothing)] };

@@ -44,6 +44,7 @@ export function rowsOf(state: ChannelState): ChannelRows {
     funding: state.funding,
     totals: state.totals,
     htlcs: [...state.htlcs.values()].map(({ lock: _, ...row }) => row),
+    removalRequests: [...state.removalRequests.values()],
     fees: state.fees,
     commitments: [commitments.local, ...commitments.remote].filter((row) => row !== undefined),
     revocationHashes: [...state.revocationHashes].map(([number, hash]) => ({ number, hash })),

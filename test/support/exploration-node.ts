@@ -16,6 +16,7 @@ import {
   type Side,
   step,
 } from "../../src/core/payment-channel/index.ts";
+import { addedBy } from "../../src/core/payment-channel/rows.ts";
 import { commitment } from "../../src/core/payment-channel/snapshot.ts";
 import { FEES, hashOf, type Party, rowsOf, secret, text } from "./channel-pair.ts";
 import { once, remembering } from "./exploration-memory.ts";
@@ -54,6 +55,7 @@ function copyOf(state: ChannelState): ChannelState {
     ...state,
     terms: { ...state.terms },
     htlcs: new Map(state.htlcs),
+    removalRequests: new Map(state.removalRequests),
     fees: [...state.fees],
     commitments: { local: state.commitments.local, remote: [...state.commitments.remote] },
     revocationHashes: new Map(state.revocationHashes),
@@ -81,8 +83,8 @@ function saysSomethingNew({ commitments, htlcs, fees }: ChannelState): boolean {
   const [before, newest] = commitments.remote.slice(-2);
   if (before === undefined || newest === undefined) return false;
   const isNew = (side: Side, number: number) => number > before.coverage[side] && number <= newest.coverage[side];
-  for (const { offerer, addNumber, removeNumber } of htlcs.values()) {
-    if (isNew(offerer, addNumber) || isNew(offerer === "local" ? "remote" : "local", removeNumber)) return true;
+  for (const htlc of htlcs.values()) {
+    if (isNew(addedBy(htlc), htlc.addNumber) || isNew(htlc.removedBy, htlc.removeNumber)) return true;
   }
   return fees.some(({ owner, number }) => owner === "remote" && isNew(owner, number));
 }
@@ -386,7 +388,7 @@ export class NodeExplorer {
     const { holder, number, coverage, feeRate } = row;
     let key = `${holder} ${number} ${coverage.local} ${coverage.remote} ${feeRate} ${state.totals.localMsat}`;
     for (const htlc of state.htlcs.values()) {
-      key += ` ${htlc.id},${htlc.addNumber},${htlc.removal?.type ?? ""},${htlc.removeNumber}`;
+      key += ` ${htlc.id},${htlc.addNumber},${htlc.removal?.type ?? ""},${htlc.removedBy},${htlc.removeNumber}`;
     }
     return this.sighashes(key, () => toHex(commitment(state, row, undefined).sighash));
   }

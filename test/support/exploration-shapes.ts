@@ -1,6 +1,7 @@
 // What tells two states of the exploration apart: by every number (`keyOf`), and by what some rule can see (`shapeOf`).
 import { toHex } from "../../src/core/base/index.ts";
 import type { ChannelState, HtlcRow, Side } from "../../src/core/payment-channel/index.ts";
+import { addedBy } from "../../src/core/payment-channel/rows.ts";
 import { isLate } from "../../src/core/payment-channel/state.ts";
 import type { PktMessage } from "../../src/core/wire/index.ts";
 import type { Packet, PartyName } from "./channel-pair.ts";
@@ -84,7 +85,9 @@ export function keyOf(node: Draft): string {
     clearing.remote && `${clearing.remote.number}/${clearing.remote.acknowledge}`,
   ];
   for (const htlc of state.htlcs.values()) {
-    parts.push(`h${htlc.id},${htlc.addNumber},${removalOf(htlc)},${htlc.removeNumber}`);
+    parts.push(
+      `h${htlc.id},${htlc.requestNumber},${htlc.addNumber},${removalOf(htlc)},${htlc.removedBy},${htlc.removeNumber}`,
+    );
   }
   for (const { owner, number, feeRate } of state.fees) parts.push(`f${owner},${number},${feeRate}`);
   for (const row of [commitments.local, ...commitments.remote]) {
@@ -112,9 +115,9 @@ function coveredByAll({ commitments }: ChannelState, side: Side): number {
 export function comparedNumbers(state: ChannelState, side: Side): number[] {
   const covered = coveredByAll(state, side);
   const numbers: number[] = [];
-  for (const { offerer, addNumber, removal, removeNumber } of state.htlcs.values()) {
-    const number = offerer === side ? addNumber : removal === undefined ? 0 : removeNumber;
-    if (number > covered) numbers.push(number);
+  for (const htlc of state.htlcs.values()) {
+    if (addedBy(htlc) === side && htlc.addNumber > covered) numbers.push(htlc.addNumber);
+    if (htlc.removedBy === side && htlc.removeNumber > covered) numbers.push(htlc.removeNumber);
   }
   for (const { owner, number } of state.fees) if (owner === side && number > covered) numbers.push(number);
   const clearing = state.clearing[side];
@@ -157,10 +160,9 @@ export function shapeOf(node: Draft, storedShape: number): string {
     clearing.remote !== undefined,
   ];
   for (const htlc of state.htlcs.values()) {
-    const { id, offerer, removal } = htlc;
-    parts.push(`h${id},${place(offerer, htlc.addNumber)},${isLate(state, htlc)}`);
-    if (removal !== undefined)
-      parts.push(removal.type, place(offerer === "local" ? "remote" : "local", htlc.removeNumber));
+    const { id, removal, removedBy, removeNumber } = htlc;
+    parts.push(`h${id},${place(addedBy(htlc), htlc.addNumber)},${isLate(state, htlc)}`);
+    if (removal !== undefined) parts.push(removal.type, removedBy, place(removedBy, removeNumber));
   }
   for (const { owner, number, feeRate } of state.fees)
     parts.push(`f${owner},${number > 0},${place(owner, number)},${feeRate}`);

@@ -1,3 +1,5 @@
+import type { CommitmentRow } from "../../src/core/payment-channel/index.ts";
+import { isAddedIn, isIn } from "../../src/core/payment-channel/state.ts";
 import type { ChannelPair, Packet, PartyName } from "./channel-pair.ts";
 import { type Choices, NodeExplorer, undecided, Violation } from "./exploration-node.ts";
 import {
@@ -80,20 +82,17 @@ function ensure(holds: boolean, what: () => string): void {
 function standsAt(offerer: ExploredNode, id: bigint): boolean {
   const htlc = offerer.state.htlcs.get(id);
   const covered = offerer.state.commitments.local?.coverage;
-  if (htlc === undefined || covered === undefined || htlc.addNumber > covered.local) return false;
-  return htlc.removal === undefined || htlc.removeNumber > covered.remote;
+  return htlc !== undefined && covered !== undefined && isIn(htlc, covered);
 }
 
 /** What has to hold before the receiver of an HTLC acts on it: nobody can broadcast a commitment that lacks it. */
 function checkCleared(receiver: ExploredNode, offerer: ExploredNode, id: bigint): void {
   const htlc = receiver.state.htlcs.get(id);
   const { local, remote } = receiver.state.commitments;
-  const number = htlc?.addNumber ?? Number.POSITIVE_INFINITY;
-  ensure((local?.coverage.remote ?? 0) >= number, () => `HTLC ${id} is acted on outside of the own commitment`);
-  ensure(
-    remote.every(({ coverage }) => coverage.remote >= number),
-    () => `HTLC ${id} is acted on while a commitment without it is not revoked`,
-  );
+  const isAdded = (row: CommitmentRow | undefined) =>
+    htlc !== undefined && row !== undefined && isAddedIn(htlc, row.coverage);
+  ensure(isAdded(local), () => `HTLC ${id} is acted on outside of the own commitment`);
+  ensure(remote.every(isAdded), () => `HTLC ${id} is acted on while a commitment without it is not revoked`);
   ensure(standsAt(offerer, id), () => `HTLC ${id} is acted on while its offerer's commitment lacks it`);
 }
 
@@ -220,8 +219,10 @@ class Exploration {
       ensure(!standsAt(move.node, id), () => `HTLC ${id} is failed while the own commitment holds it`);
       const peer = world[other(name)];
       const held = peer.state.htlcs.get(id);
-      const gone = held === undefined || held.removeNumber <= (peer.state.commitments.local?.coverage.local ?? 0);
-      ensure(gone, () => `HTLC ${id} is failed while the peer's commitment holds it`);
+      ensure(
+        held === undefined || !standsAt(peer, id),
+        () => `HTLC ${id} is failed while the peer's commitment holds it`,
+      );
     }
     this.addMove(steps, world, name, `receives ${message.type}`, move, false);
   }

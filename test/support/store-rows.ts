@@ -2,13 +2,14 @@
 import { asChannelId, asNodeId, asPaymentHash, asTxid, msat, sat } from "../../src/core/base/index.ts";
 import { sha256 } from "../../src/core/crypto/index.ts";
 import type { InvoiceRow, PaymentRow } from "../../src/core/payment/index.ts";
-import type {
-  ChannelChange,
-  ChannelRow,
-  CommitmentRow,
-  HtlcRow,
-  StageRow,
-  TotalsRow,
+import {
+  type ChannelChange,
+  type ChannelRow,
+  type CommitmentRow,
+  type HtlcRow,
+  otherSide,
+  type StageRow,
+  type TotalsRow,
 } from "../../src/core/payment-channel/index.ts";
 import type { CoinRow, OutboxRow, StoreChange, StreamRow } from "../../src/ports/store.ts";
 
@@ -29,6 +30,7 @@ export function channelRow(index: number, rest: Partial<ChannelRow> = {}): Chann
     initiator: "local",
     plannedAmountSat: sat(1_000_000),
     pushMsat: msat(5),
+    prestage: false,
     createdAt: 1_700_000_000_123,
     ...rest,
   };
@@ -55,10 +57,10 @@ export function totalsRow(rest: Partial<TotalsRow> = {}): TotalsRow {
 }
 
 /** What makes a channel that can be loaded. */
-export function createdChannel(index: number, stage: StageRow = OPEN): StoreChange[] {
+export function createdChannel(index: number, stage: StageRow = OPEN, rest: Partial<ChannelRow> = {}): StoreChange[] {
   return ofChannel(
     index,
-    { type: "created", row: channelRow(index), id: asChannelId(bytes(32, 3000 + index)) },
+    { type: "created", row: channelRow(index, rest), id: asChannelId(bytes(32, 3000 + index)) },
     { type: "stage", row: stage },
     { type: "totals", row: totalsRow() },
   );
@@ -70,15 +72,18 @@ export function htlcPreimage(id: bigint): Uint8Array {
 }
 
 export function htlcRow(id: bigint, rest: Partial<HtlcRow> = {}): HtlcRow {
+  const offerer = rest.offerer ?? (id % 2n === 0n ? "local" : "remote");
   return {
     id,
-    offerer: id % 2n === 0n ? "local" : "remote",
+    offerer,
     amountMsat: msat(123_456),
     paymentHash: asPaymentHash(sha256(htlcPreimage(id))),
     expiry: 800_000,
     route: bytes(7, 9),
+    requestNumber: 0,
     addNumber: 1,
     removal: undefined,
+    removedBy: otherSide(offerer),
     removeNumber: 0,
     ...rest,
   };

@@ -102,6 +102,7 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
         initiator: "remote",
         plannedAmountSat: undefined,
         pushMsat: toMsat(MAX_SATOSHI),
+        prestage: true,
       });
       const terms = {
         delay: 144,
@@ -133,7 +134,11 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
           remoteUnrevoked: 2,
           settledUpTo: { local: 2 ** 53 - 1, remote: 1 },
         }),
-        htlcs: [htlcRow(0n, { amountMsat: toMsat(MAX_SATOSHI), route: new Uint8Array(0) })],
+        htlcs: [
+          htlcRow(0n, { amountMsat: toMsat(MAX_SATOSHI), route: new Uint8Array(0) }),
+          htlcRow(1n, { requestNumber: 9, addNumber: 0 }),
+        ],
+        removalRequests: [{ id: 0n, by: "remote", number: 8, removal: { type: "fulfilled", preimage: bytes(32, 15) } }],
         fees: [{ owner: "remote", number: 0, feeRate: 1500 }],
         commitments: [commitmentRow("local", 1), commitmentRow("remote", 2), commitmentRow("remote", 3)],
         revocationHashes: [{ number: 4, hash: bytes(32, 7) }],
@@ -156,6 +161,7 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
           ...rows.terms.map((terms) => ({ type: "terms", row: terms }) as const),
           { type: "funding", row: rows.funding },
           ...rows.htlcs.map((htlc) => ({ type: "htlc_added", row: htlc }) as const),
+          ...rows.removalRequests.map((request) => ({ type: "removal_requested", row: request }) as const),
           ...rows.fees.map((fee) => ({ type: "fee", row: fee }) as const),
           ...rows.commitments.map((commitment) => ({ type: "commitment", row: commitment }) as const),
           ...rows.revocationHashes.map((hash) => ({ type: "revocation_hash", row: hash }) as const),
@@ -210,6 +216,7 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
           type: "htlc_removed",
           id: 0n,
           removal: { type: "failed", reason: bytes(3, 1) },
+          removedBy: "remote",
           removeNumber: 1,
         }),
         ...ofChannel(1, { type: "totals", row: totalsRow({ localMsat: 2n }) }),
@@ -234,8 +241,20 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
           1,
           ...[0n, 1n, 2n, 3n].map((id) => ({ type: "htlc_added", row: htlcRow(id) }) as const),
           // The remote side removes what we offered, and the other way round.
-          { type: "htlc_removed", id: 0n, removal: { type: "fulfilled", preimage }, removeNumber: 10 },
-          { type: "htlc_removed", id: 1n, removal: { type: "failed", reason: new Uint8Array(0) }, removeNumber: 20 },
+          {
+            type: "htlc_removed",
+            id: 0n,
+            removal: { type: "fulfilled", preimage },
+            removedBy: "remote",
+            removeNumber: 10,
+          },
+          {
+            type: "htlc_removed",
+            id: 1n,
+            removal: { type: "failed", reason: new Uint8Array(0) },
+            removedBy: "local",
+            removeNumber: 20,
+          },
         ),
       );
       const live = async () => (await reloadedChannel()).htlcs.map((htlc) => [htlc.id, htlc.removal?.type]);
@@ -258,6 +277,41 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
         undefined,
         undefined,
       ]);
+    });
+
+    it("[LS-17] [LS-23] keeps requests until they are accepted, with the numbers of whoever staged what they ask for", async () => {
+      const failed = { type: "failed", reason: bytes(2, 1) } as const;
+      await commit(
+        ...createdChannel(1, OPEN, { prestage: true }),
+        ...ofChannel(
+          1,
+          ...[0n, 2n, 4n].map(
+            (id) => ({ type: "htlc_added", row: htlcRow(id, { requestNumber: 3, addNumber: 0 }) }) as const,
+          ),
+          { type: "htlc_accepted", id: 0n, addNumber: 7 },
+          { type: "htlc_accepted", id: 2n, addNumber: 8 },
+          { type: "removal_requested", row: { id: 0n, by: "local", number: 9, removal: failed } },
+          { type: "removal_requested", row: { id: 0n, by: "remote", number: 10, removal: failed } },
+          { type: "removal_requested", row: { id: 2n, by: "local", number: 11, removal: failed } },
+          // The offerer accepts what its peer asks for.
+          { type: "htlc_removed", id: 2n, removal: failed, removedBy: "local", removeNumber: 12 },
+        ),
+      );
+      const added = htlcRow(0n, { requestNumber: 3, addNumber: 7 });
+      const removed = htlcRow(2n, {
+        requestNumber: 3,
+        addNumber: 8,
+        removal: failed,
+        removedBy: "local",
+        removeNumber: 12,
+      });
+      const asked = htlcRow(4n, { requestNumber: 3, addNumber: 0 });
+      await setTotals({ settledUpTo: { local: 11, remote: 99 } });
+      const before = await reloadedChannel();
+      expect(before.htlcs).toStrictEqual([added, removed, asked]);
+      expect(before.removalRequests).toStrictEqual([{ id: 0n, by: "remote", number: 10, removal: failed }]);
+      await setTotals({ settledUpTo: { local: 12, remote: 0 } });
+      expect((await reloadedChannel()).htlcs).toStrictEqual([added, asked]);
     });
 
     it("pages through HTLCs in order of id, of which each is an unsigned 64 bit number", async () => {
@@ -431,11 +485,18 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
       const failed = { type: "failed", reason: bytes(1, 1) } as const;
       const wrong: readonly StoreChange[][] = [
         ofChannel(1, { type: "htlc_added", row: htlcRow(0n) }),
-        ofChannel(1, { type: "htlc_removed", id: 2n, removal: failed, removeNumber: 1 }),
+        ofChannel(1, { type: "htlc_removed", id: 2n, removal: failed, removedBy: "remote", removeNumber: 1 }),
         ofChannel(
           1,
-          { type: "htlc_removed", id: 0n, removal: failed, removeNumber: 1 },
-          { type: "htlc_removed", id: 0n, removal: failed, removeNumber: 2 },
+          { type: "htlc_removed", id: 0n, removal: failed, removedBy: "remote", removeNumber: 1 },
+          { type: "htlc_removed", id: 0n, removal: failed, removedBy: "remote", removeNumber: 2 },
+        ),
+        ofChannel(1, { type: "htlc_accepted", id: 0n, addNumber: 5 }),
+        ofChannel(1, { type: "removal_requested", row: { id: 2n, by: "local", number: 5, removal: failed } }),
+        ofChannel(
+          1,
+          { type: "htlc_removed", id: 0n, removal: failed, removedBy: "remote", removeNumber: 1 },
+          { type: "removal_requested", row: { id: 0n, by: "local", number: 5, removal: failed } },
         ),
         ofChannel(1, { type: "commitment", row: commitmentRow("local", 0) }),
         ofChannel(2, { type: "htlc_added", row: htlcRow(2n) }),

@@ -59,6 +59,7 @@ function liveChannel(tables: ChannelTables | undefined): ChannelRows[] {
       htlcs: htlcsById(tables)
         .filter((row) => isLive(row, totals))
         .map(copyRow),
+      removalRequests: [...tables.removalRequests.values()].sort((a, b) => (a.id < b.id ? -1 : 1)).map(copyRow),
       fees: SIDES.flatMap((side) => liveFees(tables, side, totals)),
       commitments: liveCommitments(tables, totals),
       revocationHashes: byNumber(tables.revocationHashes.values(), (row) => row.number),
@@ -77,10 +78,9 @@ export function htlcsById(tables: ChannelTables): HtlcRow[] {
   return [...tables.htlcs.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** Not removed, or its removal is not settled yet. The other side than the offerer removes. */
+/** Not removed, or its removal is not settled yet. */
 function isLive(row: HtlcRow, { settledUpTo }: TotalsRow): boolean {
-  const settled = row.offerer === "local" ? settledUpTo.remote : settledUpTo.local;
-  return row.removal === undefined || row.removeNumber > settled;
+  return row.removal === undefined || row.removeNumber > settledUpTo[row.removedBy];
 }
 
 /** The newest that every commitment covers, and those after it. */

@@ -1,5 +1,5 @@
 import type { InvoiceRow, PaymentRow } from "../../core/payment/index.ts";
-import type { ChannelRows, HtlcRow } from "../../core/payment-channel/index.ts";
+import type { ChannelRows, HtlcRow, RemovalRequestRow } from "../../core/payment-channel/index.ts";
 import type { ChainBlockRow, CoinRow, OutboxRow, PeerRow, StreamRow } from "../../ports/store.ts";
 
 type One<K extends keyof ChannelRows> = NonNullable<ChannelRows[K]>;
@@ -15,6 +15,7 @@ export type ChannelTables = {
   readonly funding: Map<0, One<"funding">>;
   readonly totals: Map<0, One<"totals">>;
   readonly htlcs: Map<bigint, HtlcRow>;
+  readonly removalRequests: Map<bigint, RemovalRequestRow>;
   readonly terms: Each<"terms">;
   readonly fees: Each<"fees">;
   readonly commitments: Each<"commitments">;
@@ -45,6 +46,7 @@ export function emptyChannelTables(): ChannelTables {
     funding: new Map(),
     totals: new Map(),
     htlcs: new Map(),
+    removalRequests: new Map(),
     terms: new Map(),
     fees: new Map(),
     commitments: new Map(),

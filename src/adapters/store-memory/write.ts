@@ -107,13 +107,31 @@ function writeChannel(tables: ChannelTables, tx: Transaction, channel: number, c
       tx.insert(tables.htlcs, change.row.id, change.row);
       return;
     case "htlc_removed": {
-      const { id, removal, removeNumber } = change;
+      const { id, removal, removedBy, removeNumber } = change;
       const htlc = tables.htlcs.get(id);
       invariant(
         htlc !== undefined && htlc.removal === undefined,
         `HTLC ${id} of channel ${channel} is there and removed once`,
       );
-      tx.set(tables.htlcs, id, { ...htlc, removal, removeNumber });
+      tx.set(tables.htlcs, id, { ...htlc, removal, removedBy, removeNumber });
+      tx.remove(tables.removalRequests, id);
+      return;
+    }
+    case "htlc_accepted": {
+      const { id, addNumber } = change;
+      const htlc = tables.htlcs.get(id);
+      invariant(
+        htlc !== undefined && htlc.addNumber === 0 && htlc.removal === undefined,
+        `HTLC ${id} of channel ${channel} is requested, and accepted once`,
+      );
+      tx.set(tables.htlcs, id, { ...htlc, addNumber });
+      return;
+    }
+    case "removal_requested": {
+      const { id } = change.row;
+      const waits = tables.htlcs.get(id)?.removal === undefined && tables.htlcs.has(id);
+      invariant(waits, `HTLC ${id} of channel ${channel} is there, and not removed`);
+      tx.set(tables.removalRequests, id, change.row);
       return;
     }
     case "fee":

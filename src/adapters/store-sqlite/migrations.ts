@@ -27,7 +27,7 @@ CREATE TABLE outbox (position INTEGER PRIMARY KEY, acknowledge INTEGER NOT NULL,
 CREATE TABLE channel (
   channel INTEGER PRIMARY KEY,
   id BLOB NOT NULL, temporary_id BLOB NOT NULL, peer BLOB NOT NULL, initiator INTEGER NOT NULL,
-  planned_amount_sat INTEGER, push_msat INTEGER NOT NULL, created_at INTEGER NOT NULL
+  planned_amount_sat INTEGER, push_msat INTEGER NOT NULL, prestage INTEGER NOT NULL, created_at INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE terms (
   channel INTEGER NOT NULL REFERENCES channel, side INTEGER NOT NULL,
@@ -55,16 +55,24 @@ CREATE TABLE totals (
 ) STRICT;
 
 -- lock: the payment hash; once fulfilled (removed and no fail_reason) the preimage, of which the hash follows.
--- Live: remove_number is NULL, or above the number up to which the removing side's changes are settled. Not WITHOUT
--- ROWID: there, a row with a route of more than about 1,000 bytes would take a page of its own.
+-- Live: remove_number is NULL, or above the number up to which the changes of the side removed_by are settled. Of an HTLC
+-- that is only requested, add_number is 0; request_number is NULL on a plain channel. Not WITHOUT ROWID: there, a row with a
+-- route of more than about 1,000 bytes would take a page of its own.
 CREATE TABLE htlc (
   key INTEGER PRIMARY KEY,
   channel INTEGER NOT NULL REFERENCES channel, id INTEGER NOT NULL, offerer INTEGER NOT NULL,
-  amount_msat INTEGER NOT NULL, expiry INTEGER NOT NULL, add_number INTEGER NOT NULL, remove_number INTEGER,
+  amount_msat INTEGER NOT NULL, expiry INTEGER NOT NULL, add_number INTEGER NOT NULL,
+  removed_by INTEGER, remove_number INTEGER, request_number INTEGER,
   lock BLOB NOT NULL, route BLOB NOT NULL, fail_reason BLOB
 ) STRICT;
 CREATE UNIQUE INDEX htlc_id ON htlc (channel, id);
-CREATE INDEX htlc_removed ON htlc (channel, offerer, remove_number);
+CREATE INDEX htlc_removed ON htlc (channel, removed_by, remove_number);
+-- A request to remove an HTLC, the newest; it waits while the HTLC is not removed. Only where there is pre-staging.
+CREATE TABLE removal_request (
+  channel INTEGER NOT NULL REFERENCES channel, id INTEGER NOT NULL,
+  side INTEGER NOT NULL, number INTEGER NOT NULL, preimage BLOB, fail_reason BLOB,
+  PRIMARY KEY (channel, id)
+) STRICT, WITHOUT ROWID;
 
 -- Live: number is not below totals.*_unrevoked.
 CREATE TABLE commitment (

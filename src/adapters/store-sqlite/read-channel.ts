@@ -1,19 +1,21 @@
 import { asChannelId, asNodeId, asPaymentHash, asTxid, msat, sat } from "../../core/base/index.ts";
 import { sha256 } from "../../core/crypto/index.ts";
-import type {
-  ChannelRow,
-  ChannelRows,
-  ClearingRow,
-  CloseOfferRow,
-  CommitmentRow,
-  FeeRow,
-  FundingRow,
-  HtlcRow,
-  Removal,
-  Stage,
-  StageRow,
-  TermsRow,
-  TotalsRow,
+import {
+  type ChannelRow,
+  type ChannelRows,
+  type ClearingRow,
+  type CloseOfferRow,
+  type CommitmentRow,
+  type FeeRow,
+  type FundingRow,
+  type HtlcRow,
+  otherSide,
+  type Removal,
+  type RemovalRequestRow,
+  type Stage,
+  type StageRow,
+  type TermsRow,
+  type TotalsRow,
 } from "../../core/payment-channel/index.ts";
 import {
   readBigInt,
@@ -53,6 +55,7 @@ export function channelReader(engine: SqlEngine): () => ChannelRows[] {
   const [terms, hashes, slots] = [ofChannel("terms"), ofChannel("revocation_hash"), ofChannel("revocation_slot")];
   const [clearings, offers] = [ofChannel("clearing"), ofChannel("close_offer")];
   const liveHtlcs = htlcReader(engine);
+  const liveRequests = requestReader(engine);
   const liveCommitments = commitmentReader(engine);
   const liveFees = feeReader(engine);
 
@@ -70,6 +73,7 @@ export function channelReader(engine: SqlEngine): () => ChannelRows[] {
         funding: found && toFunding(found),
         totals,
         htlcs: liveHtlcs(index, totals),
+        removalRequests: channel.prestage ? liveRequests(index) : [],
         fees: liveFees(index, totals),
         commitments: liveCommitments(index, totals),
         revocationHashes: hashes
@@ -84,12 +88,30 @@ export function channelReader(engine: SqlEngine): () => ChannelRows[] {
 
 /** HTLCs that are not removed, or whose removal is not settled yet. */
 function htlcReader(engine: SqlEngine): (channel: number, totals: TotalsRow) => HtlcRow[] {
-  const live = engine.prepare(
-    `SELECT * FROM htlc WHERE channel = ? AND offerer = ? AND (remove_number IS NULL OR remove_number > ?)`,
-  );
-  return (channel, { settledUpTo }) =>
-    [...live.all(channel, 0, settledUpTo.remote), ...live.all(channel, 1, settledUpTo.local)]
+  const standing = engine.prepare("SELECT * FROM htlc WHERE channel = ? AND removed_by IS NULL");
+  const unsettled = engine.prepare("SELECT * FROM htlc WHERE channel = ? AND removed_by = ? AND remove_number > ?");
+  return (channel, { settledUpTo: { local, remote } }) =>
+    [...standing.all(channel), ...unsettled.all(channel, 0, local), ...unsettled.all(channel, 1, remote)]
       .map(toHtlc)
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** Requests to remove HTLCs that are not removed. */
+function requestReader(engine: SqlEngine): (channel: number) => RemovalRequestRow[] {
+  // From the few HTLCs that stand to their requests, not from all requests that ever were.
+  const waiting = engine.prepare(
+    `SELECT id, side, number, preimage AS lock, removal_request.fail_reason FROM htlc INDEXED BY htlc_removed CROSS JOIN removal_request USING (channel, id)
+     WHERE htlc.channel = ? AND htlc.removed_by IS NULL`,
+  );
+  return (channel) =>
+    waiting
+      .all(channel)
+      .map((row) => ({
+        id: readUint64(row, "id"),
+        by: readSide(row, "side"),
+        number: readNumber(row, "number"),
+        removal: toRemoval(row),
+      }))
       .sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
@@ -145,6 +167,7 @@ function toChannel(row: SqlRow): ChannelRow {
     initiator: readSide(row, "initiator"),
     plannedAmountSat: planned === undefined ? undefined : sat(planned),
     pushMsat: msat(readBigInt(row, "push_msat")),
+    prestage: readBoolean(row, "prestage"),
     createdAt: readNumber(row, "created_at"),
   };
 }
@@ -205,15 +228,18 @@ function toHtlc(row: SqlRow): HtlcRow {
   const removeNumber = readOptional(row, "remove_number", readNumber);
   const removal = removeNumber === undefined ? undefined : toRemoval(row);
   const lock = readBytes(row, "lock");
+  const offerer = readSide(row, "offerer");
   return {
     id: readUint64(row, "id"),
-    offerer: readSide(row, "offerer"),
+    offerer,
     amountMsat: msat(readBigInt(row, "amount_msat")),
     paymentHash: asPaymentHash(removal?.type === "fulfilled" ? sha256(lock) : lock),
     expiry: readNumber(row, "expiry"),
     route: readBytes(row, "route"),
+    requestNumber: readOptional(row, "request_number", readNumber) ?? 0,
     addNumber: readNumber(row, "add_number"),
     removal,
+    removedBy: readOptional(row, "removed_by", readSide) ?? otherSide(offerer),
     removeNumber: removeNumber ?? 0,
   };
 }

@@ -178,6 +178,7 @@ describe("what a batch costs", () => {
           type: "htlc_removed",
           id: BigInt(2 * n),
           removal: { type: "fulfilled", preimage: htlcPreimage(BigInt(2 * n)) },
+          removedBy: "remote",
           removeNumber: n,
         },
         { type: "commitment", row: commitmentRow("local", n) },

@@ -10,6 +10,7 @@ type WrittenOnce = "created" | "named" | "terms" | "stage" | "funding" | "cleari
 /** Prepares what writes one change of a channel. */
 export function channelWriter(engine: SqlEngine): (channel: number, change: ChannelChange) => void {
   const writeHtlc = htlcWriter(engine);
+  const writeRequest = requestWriter(engine);
   const writeCommitment = commitmentWriter(engine);
   const writeTotals = totalsWriter(engine);
   const writeLife = lifeWriter(engine);
@@ -22,6 +23,10 @@ export function channelWriter(engine: SqlEngine): (channel: number, change: Chan
       case "htlc_added":
       case "htlc_removed":
         writeHtlc(channel, change);
+        return;
+      case "htlc_accepted":
+      case "removal_requested":
+        writeRequest(channel, change);
         return;
       case "commitment":
         writeCommitment(channel, change.row);
@@ -49,29 +54,55 @@ export function channelWriter(engine: SqlEngine): (channel: number, change: Chan
 
 /** One insert and one update in the life of an HTLC. */
 function htlcWriter(engine: SqlEngine) {
-  const add = insert(engine, "htlc", "channel id offerer amount_msat expiry add_number lock route");
+  const add = insert(engine, "htlc", "channel id offerer amount_msat expiry add_number lock route request_number");
   const removal = (column: "lock" | "fail_reason") =>
     engine.prepare(
-      `UPDATE htlc SET remove_number = ?, ${column} = ? WHERE channel = ? AND id = ? AND remove_number IS NULL`,
+      `UPDATE htlc SET removed_by = ?, remove_number = ?, ${column} = ?
+       WHERE channel = ? AND id = ? AND remove_number IS NULL`,
     );
   const [setFulfilled, setFailed] = [removal("lock"), removal("fail_reason")];
   const addRow = (channel: number, row: HtlcRow): void => {
     invariant(row.removal === undefined, `HTLC ${row.id} is added before it is removed`);
     const { id, offerer, amountMsat, expiry, addNumber, paymentHash, route } = row;
-    add.run(channel, uint64ToSql(id), sideToSql(offerer), amountMsat, expiry, addNumber, paymentHash, route);
+    const request = row.requestNumber || null;
+    add.run(channel, uint64ToSql(id), sideToSql(offerer), amountMsat, expiry, addNumber, paymentHash, route, request);
   };
   return (channel: number, change: OfType<"htlc_added" | "htlc_removed">): void => {
     if (change.type === "htlc_added") {
       addRow(channel, change.row);
       return;
     }
-    const { id, removal, removeNumber } = change;
+    const { id, removal, removedBy, removeNumber } = change;
+    const staged = [sideToSql(removedBy), removeNumber];
     const where = [channel, uint64ToSql(id)];
     const { changes } =
       removal.type === "fulfilled"
-        ? setFulfilled.run(removeNumber, removal.preimage, ...where)
-        : setFailed.run(removeNumber, removal.reason, ...where);
+        ? setFulfilled.run(...staged, removal.preimage, ...where)
+        : setFailed.run(...staged, removal.reason, ...where);
     invariant(changes === 1, `HTLC ${id} of channel ${channel} is there and removed once`);
+  };
+}
+
+/** What happens between the add and the removal of an HTLC where both are requested first. */
+function requestWriter(engine: SqlEngine) {
+  const accept = engine.prepare(
+    `UPDATE htlc SET add_number = ? WHERE channel = ? AND id = ? AND add_number = 0 AND removed_by IS NULL`,
+  );
+  const request = engine.prepare(
+    `INSERT OR REPLACE INTO removal_request (channel, id, side, number, preimage, fail_reason)
+     SELECT channel, id, ?, ?, ?, ? FROM htlc WHERE channel = ? AND id = ? AND removed_by IS NULL`,
+  );
+  return (channel: number, change: OfType<"htlc_accepted" | "removal_requested">): void => {
+    if (change.type === "htlc_accepted") {
+      const { changes } = accept.run(change.addNumber, channel, uint64ToSql(change.id));
+      invariant(changes === 1, `HTLC ${change.id} of channel ${channel} is requested, and accepted once`);
+      return;
+    }
+    const { id, by, number, removal } = change.row;
+    const preimage = removal.type === "fulfilled" ? removal.preimage : null;
+    const reason = removal.type === "failed" ? removal.reason : null;
+    const { changes } = request.run(sideToSql(by), number, preimage, reason, channel, uint64ToSql(id));
+    invariant(changes === 1, `HTLC ${id} of channel ${channel} is there, and not removed`);
   };
 }
 
@@ -113,7 +144,7 @@ function lifeWriter(engine: SqlEngine) {
   const create = insert(
     engine,
     "channel",
-    "channel id temporary_id peer initiator planned_amount_sat push_msat created_at",
+    "channel id temporary_id peer initiator planned_amount_sat push_msat prestage created_at",
   );
   const name = engine.prepare("UPDATE channel SET id = ? WHERE channel = ?");
   const setTerms = upsert(
@@ -136,9 +167,11 @@ function lifeWriter(engine: SqlEngine) {
     switch (change.type) {
       case "created": {
         const { index, temporaryId, peer, initiator, plannedAmountSat, pushMsat, createdAt } = change.row;
+        const prestage = booleanToSql(change.row.prestage);
         invariant(index === channel, "a channel is created under its own index");
         const side = sideToSql(initiator);
-        create.run(channel, change.id, temporaryId, peer, side, plannedAmountSat ?? null, pushMsat, createdAt);
+        const planned = plannedAmountSat ?? null;
+        create.run(channel, change.id, temporaryId, peer, side, planned, pushMsat, prestage, createdAt);
         return;
       }
       case "named":

@@ -31,8 +31,10 @@ function crowded(party: Party, offerer: Side, count: number, amountMsat: bigint)
   const htlcs = Array.from({ length: count }, (_, i) => ({
     ...add(first + 2n * BigInt(i), amountMsat),
     offerer,
+    requestNumber: 0,
     addNumber: 1,
     removal: undefined,
+    removedBy: "remote" as const,
     removeNumber: 0,
   }));
   const last = first + 2n * BigInt(count - 1);

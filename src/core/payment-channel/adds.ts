@@ -96,8 +96,10 @@ export function offer(state: ChannelState, input: Extract<Input, { type: "offer"
     paymentHash,
     expiry,
     route,
+    requestNumber: 0,
     addNumber: context.nextPacketNumber,
     removal: undefined,
+    removedBy: "remote",
     removeNumber: 0,
   };
   const broken = excess(state, withAdd(state.view, htlc), "local", Math.min(policy.maxHtlcs, MAX_OFFERED_NON_DUST));
@@ -163,8 +165,10 @@ export function receiveAdd(
     paymentHash: message.paymentHash,
     expiry: message.expiry,
     route: message.route,
+    requestNumber: 0,
     addNumber: input.number,
     removal: undefined,
+    removedBy: "local",
     removeNumber: 0,
   };
   const view = withAdd(peerView(state, input.acknowledge), htlc);

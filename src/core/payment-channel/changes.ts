@@ -1,6 +1,7 @@
 import { assertNever, type ChannelId, invariant } from "../base/index.ts";
 import type { RevocationSlot } from "../crypto/index.ts";
 import {
+  addedBy,
   type ChannelRow,
   type ClearingRow,
   type CloseOfferRow,
@@ -9,9 +10,10 @@ import {
   type FeeRow,
   type FundingRow,
   type HtlcRow,
-  otherSide,
   type Removal,
+  type RemovalRequestRow,
   type RevocationHashRow,
+  type Side,
   type StageRow,
   type TermsRow,
   type TotalsRow,
@@ -20,6 +22,7 @@ import {
   amountOf,
   type ChannelState,
   isSettled,
+  isStaging,
   type LocalChange,
   liveFees,
   lockOf,
@@ -37,7 +40,17 @@ export type ChannelChange =
   | { readonly type: "funding"; readonly row: FundingRow }
   | { readonly type: "totals"; readonly row: TotalsRow }
   | { readonly type: "htlc_added"; readonly row: HtlcRow }
-  | { readonly type: "htlc_removed"; readonly id: bigint; readonly removal: Removal; readonly removeNumber: number }
+  /** The addressee's message `addNumber` accepts a requested HTLC. */
+  | { readonly type: "htlc_accepted"; readonly id: bigint; readonly addNumber: number }
+  | {
+      readonly type: "htlc_removed";
+      readonly id: bigint;
+      readonly removal: Removal;
+      readonly removedBy: Side;
+      readonly removeNumber: number;
+    }
+  /** A side asks for the removal of an HTLC; a request of the other side for it lapses. */
+  | { readonly type: "removal_requested"; readonly row: RemovalRequestRow }
   | { readonly type: "fee"; readonly row: FeeRow }
   | { readonly type: "commitment"; readonly row: CommitmentRow }
   /** The peer revoked its oldest commitment: the slot that its preimage goes to. */
@@ -78,7 +91,13 @@ function applyOne(state: ChannelState, change: ChannelChange): void {
       applyAdd(state, change.row);
       return;
     case "htlc_removed":
-      applyRemoval(state, change.id, change.removal, change.removeNumber);
+      applyRemoval(state, change);
+      return;
+    case "htlc_accepted":
+      applyAccept(state, change.id, change.addNumber);
+      return;
+    case "removal_requested":
+      state.removalRequests.set(change.row.id, change.row);
       return;
     case "fee":
       applyFee(state, change.row);
@@ -130,11 +149,17 @@ function applyAdd(state: ChannelState, row: HtlcRow): void {
   const lock = lockOf(row.paymentHash);
   state.htlcs.set(row.id, { ...row, lock });
   state.locks.set(lock, (state.locks.get(lock) ?? 0) + 1);
-  state.lastChange[row.offerer] = row.addNumber;
+  const requested = row.requestNumber > 0;
+  if (!requested) state.lastChange[row.offerer] = row.addNumber;
   state.view = withAdd(state.view, row);
   if (row.offerer === "local") {
     state.totals = { ...state.totals, localLastId: row.id };
-    state.unacknowledged.push({ type: "add", number: row.addNumber, htlc: amountOf(row) });
+    const htlc = amountOf(row);
+    state.unacknowledged.push(
+      requested
+        ? { type: "add_request", number: row.requestNumber, htlc }
+        : { type: "add", number: row.addNumber, htlc },
+    );
   } else {
     state.totals = { ...state.totals, remoteLastId: row.id };
     state.acknowledgedView = withAdd(state.acknowledgedView, row);
@@ -142,14 +167,27 @@ function applyAdd(state: ChannelState, row: HtlcRow): void {
   balancesToTotals(state);
 }
 
-function applyRemoval(state: ChannelState, id: bigint, removal: Removal, removeNumber: number): void {
+function applyAccept(state: ChannelState, id: bigint, addNumber: number): void {
+  const htlc = state.htlcs.get(id);
+  const waits = htlc !== undefined && htlc.requestNumber > 0 && htlc.addNumber === 0 && htlc.removal === undefined;
+  invariant(waits, `HTLC ${id} is requested, and accepted once`);
+  state.htlcs.set(id, { ...htlc, addNumber });
+  const side = addedBy(htlc);
+  state.lastChange[side] = addNumber;
+  if (side === "local") state.unacknowledged.push({ type: "add_accept", number: addNumber });
+}
+
+function applyRemoval(
+  state: ChannelState,
+  { id, removal, removedBy, removeNumber }: Extract<ChannelChange, { type: "htlc_removed" }>,
+): void {
   const htlc = state.htlcs.get(id);
   invariant(htlc !== undefined && htlc.removal === undefined, `HTLC ${id} is removed once`);
-  state.htlcs.set(id, { ...htlc, removal, removeNumber });
-  const remover = otherSide(htlc.offerer);
-  state.lastChange[remover] = removeNumber;
+  state.htlcs.set(id, { ...htlc, removal, removedBy, removeNumber });
+  state.removalRequests.delete(id);
+  state.lastChange[removedBy] = removeNumber;
   state.view = withRemoval(state.view, htlc, removal.type);
-  if (remover === "local") {
+  if (removedBy === "local") {
     state.unacknowledged.push({ type: "remove", number: removeNumber, htlc: amountOf(htlc), outcome: removal.type });
   } else {
     state.acknowledgedView = withRemoval(state.acknowledgedView, htlc, removal.type);
@@ -200,7 +238,7 @@ function applyAcknowledge(state: ChannelState, acknowledge: number): void {
   for (const change of state.unacknowledged) {
     if (change.number > acknowledge) break;
     state.acknowledgedView = withLocalChange(state.acknowledgedView, change);
-    state.lastChange.acknowledged = change.number;
+    if (isStaging(change)) state.lastChange.acknowledged = change.number;
     seen++;
   }
   if (seen > 0) state.unacknowledged.splice(0, seen);
@@ -210,7 +248,10 @@ function applyAcknowledge(state: ChannelState, acknowledge: number): void {
 export function withLocalChange(view: ChannelState["view"], change: LocalChange): ChannelState["view"] {
   switch (change.type) {
     case "add":
+    case "add_request":
       return withAdd(view, change.htlc);
+    case "add_accept":
+      return view;
     case "remove":
       return withRemoval(view, change.htlc, change.outcome);
     case "fee":

@@ -17,9 +17,9 @@ import type { Context, Effect, Input } from "./input.ts";
 import { NOTHING, type StepResult, send, step, tell, unexpected, violation } from "./outcome.ts";
 import { ownRevocationHash, ownRevocationPreimage } from "./own-revocation.ts";
 import { MAX_UNREVOKED } from "./policy.ts";
-import { type CommitmentRow, type Coverage, otherSide } from "./rows.ts";
+import { addedBy, type CommitmentRow, type Coverage } from "./rows.ts";
 import { signCommitment, verifyCommitment } from "./snapshot.ts";
-import { type ChannelState, feeRateFor, isLate, lockOf, newest } from "./state.ts";
+import { type ChannelState, feeRateFor, isLate, isStaging, lockOf, newest } from "./state.ts";
 
 type UpdateCommit = Extract<PktMessage, { type: "update_commit" }>;
 type UpdateRevocation = Extract<PktMessage, { type: "update_revocation" }>;
@@ -65,7 +65,7 @@ export function receiveCommit(
     return unexpected("update_commit", state.stage.stage, "B2-13");
   }
   const coverage = { local: input.acknowledge, remote: input.number - 1 };
-  const seen = state.unacknowledged.findLast((change) => change.number <= input.acknowledge);
+  const seen = state.unacknowledged.findLast((change) => isStaging(change) && change.number <= input.acknowledge);
   const ourLast = seen?.number ?? state.lastChange.acknowledged;
   if (ourLast <= last.coverage.local && state.lastChange.remote <= last.coverage.remote) {
     return violation("empty_commit", "B2-26", { actual: last.number + 1 });
@@ -132,13 +132,13 @@ function tellCleared(state: ChannelState, after: Coverage): Effect[] {
   const before = state.totals.settledUpTo;
   const effects: Effect[] = [];
   for (const htlc of state.htlcs.values()) {
-    const { offerer, removal, removeNumber, id, paymentHash } = htlc;
+    const { offerer, addNumber, removal, removedBy, removeNumber, id, paymentHash } = htlc;
     if (offerer === "remote") {
-      const clears = htlc.addNumber > before.remote && htlc.addNumber <= after.remote;
+      const side = addedBy(htlc);
+      const clears = addNumber > before[side] && addNumber <= after[side];
       if (clears && !isLate(state, htlc)) effects.push(tell({ type: "htlc_cleared", htlc }));
-    } else if (removal?.type === "failed") {
-      const remover = otherSide(offerer);
-      const settles = removeNumber > before[remover] && removeNumber <= after[remover];
+    } else if (removal?.type === "failed" && addNumber > 0) {
+      const settles = removeNumber > before[removedBy] && removeNumber <= after[removedBy];
       if (settles) effects.push(tell({ type: "htlc_failed", id, paymentHash, reason: removal.reason }));
     }
   }

@@ -7,23 +7,25 @@ export { accept, type Begun, begin, type OpenRequest } from "./opening.ts";
 export type { Step, StepResult } from "./outcome.ts";
 export { ownRevocationHash } from "./own-revocation.ts";
 export { type ChannelPolicy, DEFAULT_POLICY, type FeeEstimate } from "./policy.ts";
-export type {
-  ChannelRow,
-  ChannelRows,
-  ClearingRow,
-  CloseOfferRow,
-  CommitmentRow,
-  Coverage,
-  FeeRow,
-  FundingRow,
-  HtlcRow,
-  Removal,
-  RevocationHashRow,
-  Side,
-  Stage,
-  StageRow,
-  TermsRow,
-  TotalsRow,
+export {
+  type ChannelRow,
+  type ChannelRows,
+  type ClearingRow,
+  type CloseOfferRow,
+  type CommitmentRow,
+  type Coverage,
+  type FeeRow,
+  type FundingRow,
+  type HtlcRow,
+  otherSide,
+  type Removal,
+  type RemovalRequestRow,
+  type RevocationHashRow,
+  type Side,
+  type Stage,
+  type StageRow,
+  type TermsRow,
+  type TotalsRow,
 } from "./rows.ts";
 export { type ChannelState, load } from "./state.ts";
 export { step } from "./step.ts";

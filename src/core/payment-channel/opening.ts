@@ -63,6 +63,7 @@ export function begin(request: OpenRequest, context: Context): Result<Begun, Cha
     initiator: "local",
     plannedAmountSat: amountSat,
     pushMsat,
+    prestage: false,
     createdAt: context.now,
   };
   const state = newChannelState(request.temporaryId, row);
@@ -101,6 +102,7 @@ export function accept(
     initiator: "remote",
     plannedAmountSat: undefined,
     pushMsat: message.pushMsat,
+    prestage: false,
     createdAt: context.now,
   };
   const asked = { feeRate: ownFeeRate(context.fees, 0), minDepth: context.policy.minDepth, closeScript: undefined };

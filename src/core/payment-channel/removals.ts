@@ -54,7 +54,10 @@ function remove(state: ChannelState, id: bigint, removal: Removal, context: Cont
     removal.type === "fulfilled"
       ? { type: "update_fulfill_htlc", id, preimage: removal.preimage }
       : { type: "update_fail_htlc", id, reason: removal.reason };
-  return step([{ type: "htlc_removed", id, removal, removeNumber: context.nextPacketNumber }], [send(state, message)]);
+  return step(
+    [{ type: "htlc_removed", id, removal, removedBy: "local", removeNumber: context.nextPacketNumber }],
+    [send(state, message)],
+  );
 }
 
 const AS_VIOLATION: Record<Obstacle, ChannelErrorType> = {
@@ -79,7 +82,7 @@ export function receiveRemoval(
   if (typeof found === "string") return violation(AS_VIOLATION[found], "B2-23", { actual: message.id });
   const { id, paymentHash } = found;
   return step(
-    [{ type: "htlc_removed", id, removal, removeNumber: input.number }],
+    [{ type: "htlc_removed", id, removal, removedBy: "remote", removeNumber: input.number }],
     removal.type === "fulfilled" ? [tell({ type: "htlc_fulfilled", id, paymentHash, preimage: removal.preimage })] : [],
   );
 }

@@ -21,6 +21,8 @@ export type ChannelRow = {
   readonly plannedAmountSat: Satoshi | undefined;
   /** What the initiator gives to the responder at the start. */
   readonly pushMsat: Msat;
+  /** HTLCs and their removals are requested and accepted before they are staged. Spec: LS-16, LS-17. */
+  readonly prestage: boolean;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
 };
@@ -106,7 +108,11 @@ export type Removal =
   | { readonly type: "fulfilled"; readonly preimage: Uint8Array }
   | { readonly type: "failed"; readonly reason: Uint8Array };
 
-/** One HTLC, inserted by its add and updated once by its removal. Spec: B2-14, LS-16, LS-22. */
+/**
+ * One HTLC, inserted by its add or the request to add it, and updated by what stages the add and the removal. Both are
+ * staged by a message of one side, and a commitment has them if it covers that side's messages up to it: see `addedBy`.
+ * Spec: B2-14, LS-16, LS-22.
+ */
 export type HtlcRow = {
   readonly id: bigint;
   readonly offerer: Side;
@@ -115,11 +121,33 @@ export type HtlcRow = {
   /** Absolute height from which it is expired. */
   readonly expiry: number;
   readonly route: Uint8Array;
-  /** Number, in the offerer's packets, of its update_add_htlc. */
+  /** Number, in the offerer's packets, of its add_request; 0 on a plain channel, where nothing is requested. */
+  readonly requestNumber: number;
+  /** Number, in the packets of `addedBy`, of the message that staged the add; 0 while it is only requested, or rejected. */
   readonly addNumber: number;
   readonly removal: Removal | undefined;
-  /** Number, in the other party's packets, of the message that removed it; 0 while there is none. */
+  /** Whose message staged the removal; the addressee while there is none. */
+  readonly removedBy: Side;
+  /** Number, in the packets of `removedBy`, of the message that staged the removal; 0 while there is none. */
   readonly removeNumber: number;
+};
+
+/** Whose message stages the add: the offerer's own on a plain channel, the addressee's add_accept after a request. Spec: LS-17. */
+export function addedBy({ offerer, requestNumber }: HtlcRow): Side {
+  return requestNumber === 0 ? offerer : otherSide(offerer);
+}
+
+/**
+ * A request to remove an HTLC that is not accepted yet, at most one per HTLC: where the requests of both sides cross, that of the
+ * HTLC's receiver stands. Spec: LS-22, LS-23.
+ */
+export type RemovalRequestRow = {
+  readonly id: bigint;
+  /** Who asks. */
+  readonly by: Side;
+  /** Number, in the packets of `by`, of the message that asks. */
+  readonly number: number;
+  readonly removal: Removal;
 };
 
 /** A fee rate for its owner's commitment, staged by message `number` of the owner (0: from open_channel). */
@@ -169,6 +197,7 @@ export type ChannelRows = {
   readonly funding: FundingRow | undefined;
   readonly totals: TotalsRow;
   readonly htlcs: readonly HtlcRow[];
+  readonly removalRequests: readonly RemovalRequestRow[];
   readonly fees: readonly FeeRow[];
   readonly commitments: readonly CommitmentRow[];
   readonly revocationHashes: readonly RevocationHashRow[];

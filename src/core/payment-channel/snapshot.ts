@@ -10,7 +10,7 @@ import {
 import { secp256k1 } from "../crypto/index.ts";
 import type { Context } from "./input.ts";
 import { type CommitmentRow, type Coverage, otherSide, type Side } from "./rows.ts";
-import { type ChannelState, isIn } from "./state.ts";
+import { type ChannelState, isAddedIn, isIn } from "./state.ts";
 
 type CommitmentContents = {
   readonly localMsat: bigint;
@@ -24,7 +24,7 @@ function contents(state: ChannelState, holder: Side, coverage: Coverage): Commit
   const htlcs: CommitmentParams["htlcs"][number][] = [];
   for (const htlc of state.htlcs.values()) {
     const { offerer, removal } = htlc;
-    if (htlc.addNumber > coverage[offerer]) balance[offerer] += htlc.amountMsat;
+    if (!isAddedIn(htlc, coverage)) balance[offerer] += htlc.amountMsat;
     else if (isIn(htlc, coverage)) {
       htlcs.push({
         direction: offerer === holder ? "offered" : "received",

@@ -170,7 +170,9 @@ describe("apply", () => {
     if (row === undefined) throw new Error("no HTLC");
     expect(() => apply(channel, [{ type: "htlc_added", row }])).toThrow("added once");
     const removal = { type: "failed" as const, reason: new Uint8Array(0) };
-    expect(() => apply(channel, [{ type: "htlc_removed", id: 8n, removal, removeNumber: 1 }])).toThrow("removed once");
+    expect(() =>
+      apply(channel, [{ type: "htlc_removed", id: 8n, removal, removedBy: "local", removeNumber: 1 }]),
+    ).toThrow("removed once");
     expect(() => apply(channel, [{ type: "totals", row: channel.totals }])).toThrow("while a channel opens");
   });
 });

@@ -1,6 +1,7 @@
 import { type ChannelId, invariant, toHex } from "../base/index.ts";
 import { type RevocationSlot, ripemd160 } from "../crypto/index.ts";
 import {
+  addedBy,
   type ChannelRow,
   type ChannelRows,
   type ClearingRow,
@@ -10,20 +11,24 @@ import {
   type FeeRow,
   type FundingRow,
   type HtlcRow,
-  otherSide,
+  type RemovalRequestRow,
   type Side,
   type StageRow,
   type TermsRow,
   type TotalsRow,
 } from "./rows.ts";
-import { type HtlcAmount, isDustHtlc, type View } from "./view.ts";
+import { type HtlcAmount, isDustHtlc, type View, withFeeRate, withoutAdd, withoutRemoval } from "./view.ts";
 
 /** A live HTLC with what scripts need of it, computed once. */
 export type Htlc = HtlcRow & { readonly lock: string };
 
-/** A change that one of our messages staged and that the peer has not acknowledged yet. */
+/** A change that one of our messages made and that the peer has not acknowledged yet. */
 export type LocalChange =
   | { readonly type: "add"; readonly number: number; readonly htlc: HtlcAmount }
+  /** Reserves the amount in every view, and is in no commitment. */
+  | { readonly type: "add_request"; readonly number: number; readonly htlc: HtlcAmount }
+  /** Puts an HTLC into commitments that every view counts already. */
+  | { readonly type: "add_accept"; readonly number: number }
   | {
       readonly type: "remove";
       readonly number: number;
@@ -43,8 +48,10 @@ export type ChannelState = {
   stage: StageRow;
   funding: FundingRow | undefined;
   totals: TotalsRow;
-  /** HTLCs that stand in some commitment that counts, or are staged to. */
+  /** HTLCs that stand in some commitment that counts, are staged to, or are requested. */
   readonly htlcs: Map<bigint, Htlc>;
+  /** Requests to remove them that wait to be accepted, by HTLC id. Empty on a plain channel. */
+  readonly removalRequests: Map<bigint, RemovalRequestRow>;
   fees: FeeRow[];
   commitments: {
     /** Our newest; every older one is revoked, since we revoke in the step that verifies. */
@@ -117,6 +124,7 @@ export function newChannelState(id: ChannelId, channel: ChannelRow): ChannelStat
     funding: undefined,
     totals: emptyTotals(),
     htlcs: new Map(),
+    removalRequests: new Map(),
     fees: [],
     commitments: { local: undefined, remote: [] },
     revocationHashes: new Map(),
@@ -159,6 +167,7 @@ export function load(rows: ChannelRows, acknowledged: number, ownHash: (number: 
     state.htlcs.set(row.id, htlc);
     state.locks.set(htlc.lock, (state.locks.get(htlc.lock) ?? 0) + 1);
   }
+  for (const request of rows.removalRequests) state.removalRequests.set(request.id, request);
   deriveViews(state, acknowledged);
   const unused = state.revocationHashes.values();
   for (const hash of unused) state.revocationLocks.add(lockOf(hash));
@@ -174,23 +183,31 @@ function deriveViews(state: ChannelState, acknowledged: number): void {
   const changes: LocalChange[] = [];
   for (const row of state.htlcs.values()) {
     const htlc = amountOf(row);
-    const { addNumber, removal, removeNumber } = row;
-    noteLastChange(state, htlc.offerer, addNumber);
-    if (htlc.offerer === "local") changes.push({ type: "add", number: addNumber, htlc });
+    const { offerer, requestNumber, addNumber, removal, removedBy, removeNumber } = row;
+    const adder = addedBy(row);
+    noteLastChange(state, adder, addNumber);
+    if (requestNumber === 0 && offerer === "local") changes.push({ type: "add", number: addNumber, htlc });
+    if (requestNumber > 0 && offerer === "local") changes.push({ type: "add_request", number: requestNumber, htlc });
+    if (requestNumber > 0 && adder === "local" && addNumber > 0)
+      changes.push({ type: "add_accept", number: addNumber });
     if (removal === undefined) continue;
-    const remover = otherSide(htlc.offerer);
-    noteLastChange(state, remover, removeNumber);
-    if (remover === "local") changes.push({ type: "remove", number: removeNumber, htlc, outcome: removal.type });
+    noteLastChange(state, removedBy, removeNumber);
+    if (removedBy === "local") changes.push({ type: "remove", number: removeNumber, htlc, outcome: removal.type });
   }
   for (const { owner, number, feeRate } of state.fees) {
     if (owner === "local" && number > 0) changes.push({ type: "fee", number, feeRate });
     if (owner === "remote") noteLastChange(state, "remote", number);
   }
   changes.sort((a, b) => a.number - b.number);
-  const seen = changes.filter((change) => change.number <= acknowledged).at(-1);
+  const seen = changes.findLast((change) => isStaging(change) && change.number <= acknowledged);
   state.lastChange.acknowledged = seen?.number ?? 0;
   state.unacknowledged = changes.filter((change) => change.number > acknowledged);
   state.acknowledgedView = withoutLocalChanges(state, state.unacknowledged);
+}
+
+/** Whether the change is one that a commitment can have. */
+export function isStaging({ type }: LocalChange): boolean {
+  return type !== "add_request";
 }
 
 export function amountOf({ id, offerer, amountMsat }: HtlcRow): HtlcAmount {
@@ -238,38 +255,26 @@ function fullView(state: ChannelState): View {
 
 /** Our view with changes of ours taken back again: what the peer sees that has not got them. */
 function withoutLocalChanges(state: ChannelState, changes: readonly LocalChange[]): View {
-  let { local, remote, dustMsat, feeRate } = state.view;
+  let view = state.view;
   for (const change of [...changes].reverse()) {
-    if (change.type === "fee") continue;
-    const { htlc } = change;
-    const dust = isDustHtlc(htlc);
-    const back = change.type === "add" ? -1 : 1;
-    const counts = (side: typeof local) => ({
-      offered: side.offered + back,
-      offeredNonDust: side.offeredNonDust + (dust ? 0 : back),
-    });
-    if (dust) dustMsat += BigInt(back) * htlc.amountMsat;
-    if (change.type === "add") {
-      local = { ...counts(local), balanceMsat: local.balanceMsat + htlc.amountMsat };
-    } else {
-      const paid = change.outcome === "fulfilled" ? htlc.amountMsat : 0n;
-      const returned = change.outcome === "failed" ? htlc.amountMsat : 0n;
-      local = { ...local, balanceMsat: local.balanceMsat - paid };
-      remote = { ...counts(remote), balanceMsat: remote.balanceMsat - returned };
-    }
+    if (change.type === "add" || change.type === "add_request") view = withoutAdd(view, change.htlc);
+    else if (change.type === "remove") view = withoutRemoval(view, change.htlc, change.outcome);
   }
   const firstFee = changes.find((change) => change.type === "fee")?.number;
   const before = state.fees.findLast(
     (fee) => fee.owner === "local" && (firstFee === undefined || fee.number < firstFee),
   );
-  feeRate = { ...feeRate, local: before?.feeRate ?? 0 };
-  return { local, remote, dustMsat, feeRate };
+  return withFeeRate(view, "local", before?.feeRate ?? 0);
 }
 
 /** Whether the HTLC stands in a commitment that covers these message numbers. */
 export function isIn(htlc: HtlcRow, coverage: Coverage): boolean {
-  if (htlc.addNumber > coverage[htlc.offerer]) return false;
-  return htlc.removal === undefined || htlc.removeNumber > coverage[otherSide(htlc.offerer)];
+  return isAddedIn(htlc, coverage) && (htlc.removal === undefined || htlc.removeNumber > coverage[htlc.removedBy]);
+}
+
+/** Whether a commitment that covers these message numbers has the HTLC's add. None has one that is only requested. */
+export function isAddedIn(htlc: HtlcRow, coverage: Coverage): boolean {
+  return htlc.addNumber > 0 && htlc.addNumber <= coverage[addedBy(htlc)];
 }
 
 /** The commitment of `holder` that is oldest among those that can still be broadcast. */
@@ -290,18 +295,18 @@ function isCoveredByAll(state: ChannelState, side: Side, number: number): boolea
 
 /** In both newest commitments, and every earlier one without it revoked. Spec: LS-10, LS-19. */
 export function isCleared(state: ChannelState, htlc: HtlcRow): boolean {
-  return isCoveredByAll(state, htlc.offerer, htlc.addNumber);
+  return htlc.addNumber > 0 && isCoveredByAll(state, addedBy(htlc), htlc.addNumber);
 }
 
-/** Offered after the peer could know that we are closing: it must be failed, and nobody is told of it. Spec: B2-32. */
+/** Offered or requested after the peer could know that we are closing: it must go, and nobody is told of it. Spec: B2-32. */
 export function isLate(state: ChannelState, htlc: HtlcRow): boolean {
   const ours = state.clearing.local;
-  return htlc.offerer === "remote" && ours !== undefined && htlc.addNumber > ours.acknowledge;
+  return htlc.offerer === "remote" && ours !== undefined && (htlc.requestNumber || htlc.addNumber) > ours.acknowledge;
 }
 
 /** Gone from both newest commitments, and every earlier one with it revoked. Spec: LS-10. */
 export function isSettled(state: ChannelState, htlc: HtlcRow): boolean {
-  return htlc.removal !== undefined && isCoveredByAll(state, otherSide(htlc.offerer), htlc.removeNumber);
+  return htlc.removal !== undefined && isCoveredByAll(state, htlc.removedBy, htlc.removeNumber);
 }
 
 /** The fee rate of a commitment: its holder's newest that it covers. Spec: B2-52. */

@@ -33,6 +33,7 @@ export function isDustHtlc(htlc: HtlcAmount): boolean {
   return isDust(floorToSat(htlc.amountMsat));
 }
 
+/** `balance` is added to what `side` owns outside of HTLCs, and `count` HTLCs to those that it offers. */
 function changed(view: View, side: Side, htlc: HtlcAmount, balance: bigint, count: 1 | -1): View {
   const dust = isDustHtlc(htlc);
   const totals = view[side];
@@ -54,10 +55,23 @@ export function withAdd(view: View, htlc: HtlcAmount): View {
 /** The view after the HTLC's removal: the money goes to its receiver when fulfilled, back to its offerer when failed. */
 export function withRemoval(view: View, htlc: HtlcAmount, outcome: "fulfilled" | "failed"): View {
   const without = changed(view, htlc.offerer, htlc, outcome === "failed" ? htlc.amountMsat : 0n, -1);
-  if (outcome === "failed") return without;
-  const receiver = otherSide(htlc.offerer);
-  const totals = without[receiver];
-  return { ...without, [receiver]: { ...totals, balanceMsat: totals.balanceMsat + htlc.amountMsat } };
+  return outcome === "failed" ? without : credited(without, otherSide(htlc.offerer), htlc.amountMsat);
+}
+
+function credited(view: View, side: Side, amountMsat: bigint): View {
+  const totals = view[side];
+  return { ...view, [side]: { ...totals, balanceMsat: totals.balanceMsat + amountMsat } };
+}
+
+/** The view before the HTLC's add. */
+export function withoutAdd(view: View, htlc: HtlcAmount): View {
+  return changed(view, htlc.offerer, htlc, htlc.amountMsat, -1);
+}
+
+/** The view before the HTLC's removal. */
+export function withoutRemoval(view: View, htlc: HtlcAmount, outcome: "fulfilled" | "failed"): View {
+  const before = changed(view, htlc.offerer, htlc, outcome === "failed" ? -htlc.amountMsat : 0n, 1);
+  return outcome === "failed" ? before : credited(before, otherSide(htlc.offerer), -htlc.amountMsat);
 }
 
 export function withFeeRate(view: View, side: Side, feeRate: number): View {
