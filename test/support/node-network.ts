@@ -6,8 +6,19 @@ import { addressToScript } from "../../src/core/bitcoin/index.ts";
 import { keyPaths, seedSigner, sha256 } from "../../src/core/crypto/index.ts";
 import type { NodeEvent } from "../../src/node/events.ts";
 import { type SluiceNode, startNode } from "../../src/node/node.ts";
-import type { PeerAddress } from "../../src/ports/transport.ts";
+import type { BitcoinChain } from "../../src/ports/bitcoin-chain.ts";
+import type { Store } from "../../src/ports/store.ts";
+import type { PeerAddress, Transport } from "../../src/ports/transport.ts";
 import { type VirtualClock, virtualClock } from "./virtual-clock.ts";
+
+/** What a test puts in between a node and what it runs on. */
+export type Taps = {
+  /** The store of a node before its first life. */
+  readonly newStore?: (name: string) => MemoryStore;
+  readonly store?: (store: MemoryStore, node: TestNode) => Store;
+  readonly transport?: (transport: Transport, node: TestNode) => Transport;
+  readonly chain?: (chain: BitcoinChain, node: TestNode) => BitcoinChain;
+};
 
 /** A node of a `NodeNetwork` that crashes and comes back. What happened to it is kept over all its lives. */
 export class TestNode {
@@ -15,7 +26,7 @@ export class TestNode {
   readonly nodeId: NodeId;
   readonly address: PeerAddress;
   readonly events: NodeEvent[] = [];
-  store: MemoryStore = memoryStore();
+  store: MemoryStore;
   private readonly world: NodeNetwork;
   private readonly seed: Uint8Array;
   private live: SluiceNode | undefined;
@@ -26,6 +37,7 @@ export class TestNode {
   constructor(world: NodeNetwork, name: string) {
     this.world = world;
     this.name = name;
+    this.store = world.taps.newStore?.(name) ?? memoryStore();
     this.seed = new Uint8Array(64).fill(name.charCodeAt(0));
     this.nodeId = seedSigner(this.seed, 1).publicKey(keyPaths(1).nodeKey()) as NodeId;
     this.address = { host: name, port: 9745 };
@@ -42,12 +54,14 @@ export class TestNode {
   }
 
   async start(): Promise<void> {
-    const { clock, network, chain } = this.world;
+    const { clock, network, chain, taps } = this.world;
+    const transport = network.transport(this.nodeId);
+    const view = embeddedChain(chain, clock);
     const bytes = (length: number) => sha256(new TextEncoder().encode(`${this.name} ${this.made++}`)).slice(0, length);
     const starting = startNode({
-      store: this.store,
-      chain: embeddedChain(chain, clock),
-      transport: network.transport(this.nodeId),
+      store: taps.store?.(this.store, this) ?? this.store,
+      chain: taps.chain?.(view, this) ?? view,
+      transport: taps.transport?.(transport, this) ?? transport,
       clock,
       random: { bytes },
       seed: this.seed,
@@ -78,11 +92,13 @@ export class NodeNetwork {
   readonly clock: VirtualClock = virtualClock();
   readonly network: MemoryNetwork = memoryNetwork({ clock: this.clock });
   readonly chain = new Chain(this.clock);
+  readonly taps: Taps;
   readonly nodes: readonly TestNode[];
 
-  constructor(names: readonly string[]) {
-    // More than a coinbase needs to mature, so that no reorganisation takes the faucet its coins.
-    this.chain.mine(150);
+  /** Unless told otherwise, more blocks than a coinbase needs to mature: no reorganisation takes the faucet its coins. */
+  constructor(names: readonly string[], taps: Taps = {}, blocks = 150) {
+    this.taps = taps;
+    this.chain.mine(blocks);
     this.nodes = names.map((name) => new TestNode(this, name));
   }
 
