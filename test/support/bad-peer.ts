@@ -13,7 +13,9 @@ import {
 import { anchorScript, payToWitnessScriptHash } from "../../src/core/bitcoin/index.ts";
 import { keyPaths, type Signer, seedSigner, sha256 } from "../../src/core/crypto/index.ts";
 import {
+  accept,
   apply,
+  type Begun,
   begin,
   type ChannelError,
   type ChannelState,
@@ -44,10 +46,10 @@ const FALLBACK = 2_000;
 export type Heard = ReceivedPkt | { readonly message: { readonly type: "end" } };
 
 /** One channel of the peer, as the production machine has it. */
-type Kept = { state: ChannelState; readonly tells: Tell[] };
+export type Kept = { state: ChannelState; readonly tells: Tell[] };
 
 /**
- * A peer over real TCP that a test drives by hand. Left alone it is honest: it keeps the stream and runs the production
+ * A peer that a test drives by hand, over real TCP unless told otherwise. Left alone it is honest: it keeps the stream and runs the production
  * machine, so that a test gets to any state before it deviates.
  */
 export class BadPeer {
@@ -74,13 +76,15 @@ export class BadPeer {
   private connection: Connection | undefined;
   private nextIndex = 0;
 
-  constructor(chain: Chain, name: string) {
+  constructor(chain: Chain, name: string, transport?: (nodeId: NodeId) => Transport) {
     this.chain = chain;
     const seed = concatBytes(sha256(new TextEncoder().encode(name)), sha256(new TextEncoder().encode(`${name}!`)));
     this.signer = seedSigner(seed, 1);
     const nodeKey = this.keys.nodeKey();
     this.nodeId = this.signer.publicKey(nodeKey) as NodeId;
-    this.transport = tcpTransport({ signer: this.signer, nodeKey, random: systemRandom(), clock: systemClock() });
+    this.transport =
+      transport?.(this.nodeId) ??
+      tcpTransport({ signer: this.signer, nodeKey, random: systemRandom(), clock: systemClock() });
   }
 
   /** Connects, and unless told otherwise exchanges authenticates. */
@@ -177,7 +181,11 @@ export class BadPeer {
 
   private process({ channelId, message }: ReceivedPkt, acknowledge: number): void {
     const kept = this.channels.find(({ state }) => channelId !== undefined && equalBytes(state.id, channelId));
-    if (!this.obedient || kept === undefined || message.type === "unknown_odd") return;
+    if (!this.obedient || message.type === "unknown_odd") return;
+    if (kept === undefined && channelId !== undefined && message.type === "open_channel") {
+      this.accept(channelId, message);
+    }
+    if (kept === undefined) return;
     const error = this.run(kept, { type: "packet", message, number: this.received, acknowledge });
     if (error !== undefined) throw new Error(`the node breaks a rule: ${error.type}`);
   }
@@ -232,26 +240,39 @@ export class BadPeer {
     }
   }
 
-  /** Sends open_channel; the rest of the opening follows by itself while obedient. */
-  propose(node: NodeId): Kept {
-    const begun = begin(
-      {
-        peer: node,
-        index: this.nextIndex,
-        temporaryId: asChannelId(sha256(concatBytes(this.nodeId, Uint8Array.of(this.nextIndex)))),
-        amountSat: 1_000_000n as Satoshi,
-        pushMsat: 300_000_000n as Msat,
-      },
-      this.context(),
-    );
-    if (!begun.ok) throw new Error(begun.error.type);
-    this.nextIndex++;
-    const { state, changes, effects } = begun.value;
+  /** Answers an open_channel of the node. */
+  private accept(temporaryId: ChannelId, message: Extract<PktMessage, { type: "open_channel" }>): void {
+    const { remote } = this.connection ?? {};
+    if (remote === undefined) return;
+    const begun = accept(remote, this.nextIndex++, temporaryId, message, this.context());
+    if (!begun.ok) throw new Error(`the node proposes what breaks a rule: ${begun.error.type}`);
+    this.adopt(begun.value);
+  }
+
+  private adopt({ state, changes, effects }: Begun): Kept {
     const kept: Kept = { state, tells: [] };
     this.channels.push(kept);
     apply(state, changes);
     this.carryOut(kept, effects);
     return kept;
+  }
+
+  /** Sends open_channel; the rest of the opening follows by itself while obedient. */
+  propose(node: NodeId, options: { amountSat?: bigint; pushMsat?: bigint } = {}): Kept {
+    const { amountSat = 1_000_000n, pushMsat = 300_000_000n } = options;
+    const begun = begin(
+      {
+        peer: node,
+        index: this.nextIndex,
+        temporaryId: asChannelId(sha256(concatBytes(this.nodeId, Uint8Array.of(this.nextIndex)))),
+        amountSat: amountSat as Satoshi,
+        pushMsat: pushMsat as Msat,
+      },
+      this.context(),
+    );
+    if (!begun.ok) throw new Error(begun.error.type);
+    this.nextIndex++;
+    return this.adopt(begun.value);
   }
 
   /** The anchor of the channel is in the block at `height`. */

@@ -45,7 +45,6 @@ const REACTIONS = {
   remote_close_script: "fail_channel",
   anchor_too_large: "fail_channel",
   anchor_too_small: "fail_channel",
-  anchor_mismatch: "fail_channel",
   anchor_wrong_on_chain: "fail_channel",
   bad_commitment_signature: "fail_channel",
   bad_close_signature: "fail_channel",
@@ -69,6 +68,9 @@ const REACTIONS = {
 } as const satisfies Record<string, Reaction>;
 
 export type ChannelErrorType = keyof typeof REACTIONS;
+
+/** All of them, for tables that have to be complete. */
+export const CHANNEL_ERROR_TYPES = Object.keys(REACTIONS) as ChannelErrorType[];
 
 /** A broken rule, returned and never thrown. Nothing of the step that met it is applied. */
 export type ChannelError = {

@@ -1,6 +1,13 @@
 export { apply, type ChannelChange } from "./changes.ts";
 export { agreedClose } from "./closing.ts";
-export { type ChannelError, type ChannelErrorType, describeError, type Reaction, reactionTo } from "./errors.ts";
+export {
+  CHANNEL_ERROR_TYPES,
+  type ChannelError,
+  type ChannelErrorType,
+  describeError,
+  type Reaction,
+  reactionTo,
+} from "./errors.ts";
 export { feeShortfall } from "./fees.ts";
 export type { ChannelEvent, Context, Effect, Input, Tell } from "./input.ts";
 export { accept, type Begun, begin, type OpenRequest } from "./opening.ts";
