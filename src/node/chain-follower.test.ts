@@ -116,7 +116,10 @@ class BlockRows {
       sequence: unused,
       payment: unused,
       invoice: unused,
+      history: unused,
       htlcs: unused,
+      commitments: unused,
+      moments: unused,
       close: async () => {},
     };
   }

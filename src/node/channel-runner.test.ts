@@ -58,6 +58,8 @@ async function setUp() {
     broadcast: () => undefined,
     tell: () => undefined,
     event: () => undefined,
+    removed: () => undefined,
+    finished: () => undefined,
     frozen: (_: ChannelRunner, why: string) => frozen.push(why),
     feeUnaffordable: (_: Batch, __: ChannelRunner, { wanted }: { wanted: number }) => short.push(wanted),
   };

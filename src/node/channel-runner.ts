@@ -19,6 +19,10 @@ export type EffectHandlers = {
   broadcast(batch: Batch, transaction: Uint8Array): void;
   tell(batch: Batch, runner: ChannelRunner, tell: Extract<Effect, { type: "tell" }>["tell"]): void;
   event(batch: Batch, runner: ChannelRunner, event: Extract<Effect, { type: "event" }>["event"]): void;
+  /** An HTLC was removed. */
+  removed(runner: ChannelRunner, id: bigint): void;
+  /** Nothing more is due in this batch. */
+  finished(batch: Batch, runner: ChannelRunner): void;
   /** Updates of the channel have stopped; called once it is settled that the batch is durable. */
   frozen(runner: ChannelRunner, why: string): void;
   /** Our commitment's fee rate is too low and we can't pay a better one: said once, until that has changed. */
@@ -133,6 +137,7 @@ export class ChannelRunner {
     if (result.ok && result.value) return;
     this.lookAtFee(batch);
     batch.change({ type: "channel", channel: this.index, change: { type: "totals", row: this.state.totals } });
+    this.handlers.finished(batch, this);
   }
 
   private lookAtFee(batch: Batch): void {
@@ -147,7 +152,10 @@ export class ChannelRunner {
   }
 
   private carryOut(batch: Batch, { changes, packets, effects }: Done): void {
-    for (const change of changes) batch.change({ type: "channel", channel: this.index, change });
+    for (const change of changes) {
+      batch.change({ type: "channel", channel: this.index, change });
+      if (change.type === "htlc_removed") this.handlers.removed(this, change.id);
+    }
     // The packets before the rest, which may bring about more: they have the numbers that the step counted on.
     for (const packet of packets) this.session.queue(batch, packet);
     for (const effect of effects) {

@@ -11,6 +11,7 @@ import { Channels } from "./channels.ts";
 import { Events } from "./events.ts";
 import { type Batch, Journal } from "./journal.ts";
 import { Payments } from "./payments.ts";
+import { Records } from "./records.ts";
 import { newStream, Session } from "./session.ts";
 import { Wallet } from "./wallet.ts";
 
@@ -60,6 +61,7 @@ class Desk {
       payments: new Payments({ openInvoices: [], pendingPayments: [], clock: CLOCK, events }),
       events,
       random: { bytes: (length) => new Uint8Array(length).fill(3) },
+      records: new Records({ clock: CLOCK, journal: this.journal }),
       broadcast: () => undefined,
     });
   }

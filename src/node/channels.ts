@@ -6,6 +6,7 @@ import {
   ok,
   type Result,
   type Satoshi,
+  sat,
   toHex,
 } from "../core/base/index.ts";
 import type { Transaction } from "../core/bitcoin/index.ts";
@@ -27,11 +28,13 @@ import {
   type ReceivedPkt,
 } from "../core/wire/index.ts";
 import type { Random } from "../ports/random.ts";
+import type { StoredNode } from "../ports/store.ts";
 import type { ConnectedBlock } from "./chain-follower.ts";
 import { ChannelRunner, type EffectHandlers, type Surroundings } from "./channel-runner.ts";
 import type { Events } from "./events.ts";
 import type { Batch } from "./journal.ts";
 import type { Payments } from "./payments.ts";
+import type { Records } from "./records.ts";
 import type { Session } from "./session.ts";
 import type { Wallet } from "./wallet.ts";
 
@@ -66,6 +69,7 @@ export class Channels {
   private readonly payments: Payments;
   private readonly events: Events;
   private readonly random: Random;
+  private readonly records: Records;
   private readonly handlers: EffectHandlers;
 
   constructor(options: {
@@ -75,6 +79,7 @@ export class Channels {
     payments: Payments;
     events: Events;
     random: Random;
+    records: Records;
     broadcast: (batch: Batch, transaction: Uint8Array) => void;
   }) {
     this.nextIndex = options.nextIndex;
@@ -83,10 +88,13 @@ export class Channels {
     this.payments = options.payments;
     this.events = options.events;
     this.random = options.random;
+    this.records = options.records;
     this.handlers = {
       broadcast: options.broadcast,
       tell: (batch, runner, tell) => this.told(batch, runner, tell),
       event: (batch, runner, event) => this.happened(batch, runner, event),
+      removed: (runner, id) => this.records.removed(runner.state, id),
+      finished: (batch, runner) => this.records.note(batch, runner.state, runner.frozenBecause !== undefined),
       frozen: (runner, why) =>
         this.events.emit({ type: "trouble", problem: `channel ${runner.index} is frozen: ${why}` }),
       feeUnaffordable: (batch, { index: channel }, shortfall) =>
@@ -110,7 +118,8 @@ export class Channels {
   }
 
   /** Takes up a channel that was loaded. */
-  adopt(state: ChannelRunner["state"], session: Session): void {
+  adopt(state: ChannelRunner["state"], session: Session, record?: StoredNode["records"][number]): void {
+    this.records.open(state, record);
     this.add(new ChannelRunner({ state, session, surroundings: this.surroundings, handlers: this.handlers }));
   }
 
@@ -142,6 +151,8 @@ export class Channels {
     const { state } = begun;
     batch.change({ type: "channel_index", next: this.nextIndex });
     this.wallet.watchFinalKey(state.channel.index);
+    this.records.open(state);
+    this.records.connected(state);
     const runner = this.add(
       new ChannelRunner({ state, session, surroundings: this.surroundings, handlers: this.handlers }),
     );
@@ -285,6 +296,7 @@ export class Channels {
   ready(batch: Batch, session: Session): void {
     for (const runner of this.of(session)) {
       runner.run(batch, { type: "peer_ready" });
+      this.records.connected(runner.state);
       runner.touch(batch);
     }
   }
@@ -321,6 +333,7 @@ export class Channels {
         const spent = funding.get(toHex(input.txid));
         if (spent !== undefined && input.index === spent.state.funding?.outputIndex) {
           spent.run(batch, { type: "funding_spent", height: block.height });
+          this.records.spent(spent.state, { txid, feeSat: feeOf(spent, transaction) });
         }
       }
     }
@@ -342,7 +355,10 @@ export class Channels {
   disconnectBlock(batch: Batch, height: number): void {
     for (const runner of this.runners.values()) {
       const { funding } = runner.state;
-      if (funding?.spentHeight === height) runner.run(batch, { type: "funding_spent", height: undefined });
+      if (funding?.spentHeight === height) {
+        runner.run(batch, { type: "funding_spent", height: undefined });
+        this.records.spent(runner.state, undefined);
+      }
       if (funding?.confirmedHeight === height) runner.run(batch, { type: "funding_unconfirmed" });
     }
   }
@@ -363,8 +379,11 @@ export class Channels {
     if (tell.type === "fund") {
       const { script, amountSat, feeRate } = tell;
       const made = this.wallet.fund(batch, { channel: runner.index, script, amountSat, feeRate });
-      if (made.ok) runner.run(batch, { type: "funded", ...made.value });
-      else {
+      if (made.ok) {
+        const { feeSat, ...funded } = made.value;
+        this.records.funded(runner.state, feeSat);
+        runner.run(batch, { type: "funded", ...funded });
+      } else {
         const { neededSat: limit, availableSat: actual } = made.error;
         runner.run(batch, {
           type: "funding_failed",
@@ -382,7 +401,11 @@ export class Channels {
       return;
     }
     const { stage, failure } = event;
-    if (stage === "closed" || stage === "abandoned") this.retire(runner);
+    this.records.stage(runner.state, stage);
+    if (stage === "closed" || stage === "abandoned") {
+      this.retire(runner);
+      this.records.close(batch, runner.state);
+    }
     batch.afterCommit(() =>
       this.events.emit({
         type: "channel_stage",
@@ -399,6 +422,13 @@ export class Channels {
 /** Tells a peer that there is no such channel with it. */
 function refuse(batch: Batch, session: Session, channelId: ChannelId, problem: string): void {
   session.queue(batch, encodePkt({ channelId, message: { type: "error", problem } }));
+}
+
+/** The fee of the transaction that spends the anchor: the anchor may be one of several things that it spends. */
+function feeOf({ state }: ChannelRunner, { inputs, outputs }: Transaction): Satoshi | undefined {
+  const amountSat = state.funding?.amountSat;
+  if (amountSat === undefined || inputs.length !== 1) return undefined;
+  return sat(outputs.reduce((left, output) => left - output.amountSat, amountSat as bigint));
 }
 
 function isUnconfirmed({ state }: ChannelRunner): boolean {

@@ -19,6 +19,15 @@ export { describeError } from "../core/payment-channel/index.ts";
 export { type BitcoinChain, type BitcoinNetwork, ChainError, type Outpoint } from "../ports/bitcoin-chain.ts";
 export { StoreError } from "../ports/store.ts";
 export { type PeerAddress, TransportError } from "../ports/transport.ts";
+export type {
+  ChannelRecord,
+  ChannelRecords,
+  CommitmentRecord,
+  DirectionTotals,
+  HtlcRecord,
+  Moment,
+  Tally,
+} from "./channel-records.ts";
 export type { ChannelSummary } from "./channel-summary.ts";
 export type { OpenChannelRequest } from "./channels.ts";
 export type { Listener, NodeEvent } from "./events.ts";

@@ -30,6 +30,7 @@ import type { Random } from "../ports/random.ts";
 import type { Store, StoredNode } from "../ports/store.ts";
 import type { PeerAddress, Transport } from "../ports/transport.ts";
 import { ChainFollower } from "./chain-follower.ts";
+import { ChannelRecords } from "./channel-records.ts";
 import type { ChannelRunner, Surroundings } from "./channel-runner.ts";
 import { type ChannelSummary, summary } from "./channel-summary.ts";
 import { Channels, type OpenChannelRequest } from "./channels.ts";
@@ -38,6 +39,7 @@ import { FeeSource } from "./fee-source.ts";
 import { type Batch, Journal } from "./journal.ts";
 import { Payments, type PayRequest } from "./payments.ts";
 import { Peers } from "./peers.ts";
+import { Records } from "./records.ts";
 import { type AmountBelowDust, Wallet, type WalletBalance } from "./wallet.ts";
 
 export type NodeOptions = {
@@ -95,6 +97,9 @@ export class SluiceNode {
   private readonly wallet: Wallet;
   private readonly payments: Payments;
   private readonly channelSet: Channels;
+  private readonly books: Records;
+  /** What channels have done, page by page. Spec: LW-8. */
+  readonly records: ChannelRecords;
   private readonly peers: Peers;
   private readonly follower: ChainFollower;
   private readonly fees: FeeSource;
@@ -138,6 +143,8 @@ export class SluiceNode {
     });
     const { openInvoices, pendingPayments } = stored;
     this.payments = new Payments({ openInvoices, pendingPayments, clock, events });
+    this.books = new Records({ clock, journal: this.journal });
+    this.records = new ChannelRecords({ store, records: this.books });
     this.channelSet = new Channels({
       nextIndex: stored.nextChannelIndex,
       surroundings: () => this.surroundings(),
@@ -145,6 +152,7 @@ export class SluiceNode {
       payments: this.payments,
       events,
       random,
+      records: this.books,
       broadcast: (batch, transaction) => this.broadcast(batch, transaction),
     });
     this.peers = new Peers({
@@ -199,11 +207,12 @@ export class SluiceNode {
       this.peers.adopt(peer, stream, outbox);
     }
     const context = { signer: this.signer };
-    for (const rows of stored.channels) {
+    for (const [place, rows] of stored.channels.entries()) {
       const session = this.peers.all().find(({ nodeId }) => equalBytes(nodeId, rows.channel.peer));
       if (session === undefined) throw new NodeHalted(new Error("a channel's peer is missing in the store"));
       const ownHash = (number: number) => ownRevocationHash(context, rows.channel.index, number);
-      this.channelSet.adopt(loadChannel(rows, session.packetAcknowledge, ownHash), session);
+      const state = loadChannel(rows, session.packetAcknowledge, ownHash);
+      this.channelSet.adopt(state, session, stored.records[place]);
     }
   }
 
@@ -254,6 +263,7 @@ export class SluiceNode {
     this.follower.stop();
     this.fees.stop();
     await this.peers.stop();
+    await this.stopRecords();
     const stopped = new NodeHalted(new Error("the node was stopped"));
     await this.journal.stop(stopped);
     this.payments.abandonWaiting(stopped);
@@ -265,8 +275,15 @@ export class SluiceNode {
     }
   }
 
+  /** A journal that has halted leaves to the next start what is not written. */
+  private async stopRecords(): Promise<void> {
+    this.books.stop();
+    await this.books.settled().catch(() => undefined);
+  }
+
   private async halt(cause: unknown): Promise<void> {
     this.unsubscribe();
+    this.books.stop();
     this.follower.stop();
     this.fees.stop();
     await this.peers.stop();

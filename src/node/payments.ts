@@ -5,6 +5,7 @@ import type { ChannelError, HtlcRow, Tell } from "../core/payment-channel/index.
 import type { Clock } from "../ports/clock.ts";
 import type { ChannelRunner } from "./channel-runner.ts";
 import type { Events } from "./events.ts";
+import { FAILURE, reasonText } from "./failures.ts";
 import type { Batch } from "./journal.ts";
 
 export type PayRequest = {
@@ -29,11 +30,6 @@ type Waiting = { readonly resolve: (payment: PaymentRow) => void; readonly rejec
 const OFFERED_EXPIRY = 168;
 /** Confirmation margin and grace that an endpoint needs beyond its own delay. */
 const ENDPOINT_MARGIN = 18 + 3;
-
-const FAILURE = {
-  unknown: "unknown payment hash, or not its amount",
-  expiry: "the expiry is too close",
-} as const;
 
 /** The life of payments and invoices. Works only inside journal batches; the channels carry what it decides. */
 export class Payments {
@@ -135,7 +131,7 @@ export class Payments {
         this.end(batch, runner, tell.id, { state: "succeeded", preimage: tell.preimage, failure: undefined });
         return;
       case "htlc_failed": {
-        const failure = new TextDecoder().decode(tell.reason.subarray(0, 256));
+        const failure = reasonText(tell.reason);
         this.end(batch, runner, tell.id, { state: "failed", preimage: undefined, failure });
         return;
       }

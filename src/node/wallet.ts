@@ -1,4 +1,4 @@
-import { err, invariant, ok, type Result, type Txid } from "../core/base/index.ts";
+import { err, invariant, ok, type Result, type Satoshi, sat, type Txid } from "../core/base/index.ts";
 import {
   type Coin,
   type CoinSelection,
@@ -116,13 +116,14 @@ export class Wallet {
       readonly amountSat: bigint;
       readonly feeRate: number;
     },
-  ): Result<SignedTransaction & { readonly outputIndex: number }, InsufficientFunds> {
+  ): Result<SignedTransaction & { readonly outputIndex: number; readonly feeSat: Satoshi }, InsufficientFunds> {
     const { channel, script, amountSat, feeRate } = wanted;
     const output = { amountSat, script };
     const selection = this.select(output, feeRate);
     if (!selection.ok) return selection;
     const signed = this.sign(batch, selection.value, channel);
-    return ok({ ...signed.raw, outputIndex: selection.value.outputs.findIndex((one) => one.script === script) });
+    const { outputs, feeSat } = selection.value;
+    return ok({ ...signed.raw, outputIndex: outputs.findIndex((one) => one.script === script), feeSat: sat(feeSat) });
   }
 
   /** Frees the coins of an anchor that will never be given to the network. */

@@ -1,6 +1,15 @@
 import type { NodeId, PaymentHash, Satoshi, Txid } from "../core/base/index.ts";
 import type { InvoiceRow, PaymentRow } from "../core/payment/index.ts";
-import type { ChannelChange, ChannelRows, HtlcRow } from "../core/payment-channel/index.ts";
+import type { ChannelChange, ChannelRows, CommitmentRow, HtlcRow, Side } from "../core/payment-channel/index.ts";
+import type {
+  ChannelHistory,
+  LifeRow,
+  MomentRow,
+  RecordRow,
+  RecordRows,
+  TallyRow,
+  UncountedHtlc,
+} from "./record-rows.ts";
 import type { PeerAddress } from "./transport.ts";
 
 /** A peer, and where the stream of counted packets with it stands. Spec: B2-5, B2-6. */
@@ -78,6 +87,11 @@ export type StoreChange =
   | { readonly type: "payment"; readonly row: PaymentRow }
   /** Inserts the coin, or replaces it. */
   | { readonly type: "coin"; readonly row: CoinRow }
+  | { readonly type: "record"; readonly row: RecordRow }
+  | { readonly type: "tally"; readonly row: TallyRow }
+  | { readonly type: "life"; readonly row: LifeRow }
+  /** Its ordinal follows that of the channel's moment before. */
+  | { readonly type: "moment"; readonly row: MomentRow }
   | { readonly type: "coin_removed"; readonly txid: Txid; readonly outputIndex: number }
   | { readonly type: "wallet_keys"; readonly row: WalletKeysRow }
   | { readonly type: "block"; readonly row: ChainBlockRow }
@@ -103,6 +117,12 @@ export type StoredNode = {
   readonly outbox: readonly OutboxRow[];
   /** Channels that are not closed or abandoned, each with its live HTLCs and unrevoked commitments. */
   readonly channels: readonly ChannelRows[];
+  /** Of the same channels, in the same order. */
+  readonly records: readonly (RecordRows & {
+    readonly channel: number;
+    /** Removals that the record does not count, in no order: those since its last flush. */
+    readonly uncounted: readonly UncountedHtlc[];
+  })[];
   readonly openInvoices: readonly InvoiceRow[];
   readonly pendingPayments: readonly PaymentRow[];
   /** Coins not spent, or spent in a block of `blocks`. */
@@ -126,11 +146,20 @@ export interface Store {
   sequence(): Promise<number>;
   payment(id: string): Promise<PaymentRow | undefined>;
   invoice(paymentHash: PaymentHash): Promise<InvoiceRow | undefined>;
-  /** Live and past HTLCs of a channel in order of id, for books and display: at most `limit` after id `after`. */
+  /** A channel, live or ended, with what is recorded of it. */
+  history(channel: number): Promise<ChannelHistory | undefined>;
+  /** HTLCs that one side of a channel offered, live and past, the newest first: at most `limit` below id `before`. */
   htlcs(
     channel: number,
-    page: { readonly after: bigint | undefined; readonly limit: number },
+    page: { readonly offerer: Side; readonly before: bigint | undefined; readonly limit: number },
   ): Promise<readonly HtlcRow[]>;
+  /** Commitments of one holder, the newest first: at most `limit` below number `before`. */
+  commitments(
+    channel: number,
+    page: { readonly holder: Side; readonly before: number | undefined; readonly limit: number },
+  ): Promise<readonly CommitmentRow[]>;
+  /** Moments of a channel in order: at most `limit` from ordinal `from` on. */
+  moments(channel: number, page: { readonly from: number; readonly limit: number }): Promise<readonly MomentRow[]>;
   close(): Promise<void>;
 }
 

@@ -74,8 +74,9 @@ it(`[AC-4][LW-5] has every batch that was durable, and none by halves, after eac
     expect(channel?.htlcs.map((htlc) => htlc.id)).toStrictEqual([BigInt(2 * sequence)]);
     expect(channel?.commitments.map((commitment) => commitment.number)).toStrictEqual([sequence]);
     expect(outbox.map((row) => row.number)).toStrictEqual(Array.from({ length: 20 }, (_, i) => 20 * sequence + i));
-    const past = await store.htlcs(1, { after: undefined, limit: 1_000_000 });
-    expect(past.map((htlc) => htlc.id)).toStrictEqual(Array.from({ length: sequence }, (_, i) => BigInt(2 * i + 2)));
+    const past = await store.htlcs(1, { offerer: "local", before: undefined, limit: 1_000_000 });
+    const ids = Array.from({ length: sequence }, (_, i) => BigInt(2 * (sequence - i)));
+    expect(past.map((htlc) => htlc.id)).toStrictEqual(ids);
     expect(past.filter((htlc) => htlc.removal === undefined)).toHaveLength(1);
     await store.close();
   }

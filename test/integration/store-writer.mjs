@@ -41,6 +41,9 @@ function batch(n) {
     feeRate: 1000,
     revocationHash: bytes(32, n),
     signature: bytes(64, n),
+    localMsat: n,
+    remoteMsat: 0,
+    htlcs: 1,
   };
   const removal = { type: "fulfilled", preimage: bytes(32, n) };
   const first =

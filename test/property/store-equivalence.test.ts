@@ -7,6 +7,7 @@ import { memoryStore } from "../../src/adapters/store-memory/index.ts";
 import { openSqliteStore } from "../../src/adapters/store-sqlite/index.ts";
 import { asChannelId, asNodeId, InvariantBroken, sat } from "../../src/core/base/index.ts";
 import type { ChannelChange, Removal, Side, Stage, TotalsRow } from "../../src/core/payment-channel/index.ts";
+import { HTLC_OUTCOMES } from "../../src/ports/record-rows.ts";
 import type { Store, StoreChange } from "../../src/ports/store.ts";
 import {
   bytes,
@@ -39,6 +40,7 @@ const KINDS = [
     "hash",
     "settle",
     "life",
+    "record",
   ],
   ...["outbox", "outbox", "prune", "peer", "invoice", "payment", "coin", "spend", "block", "unblock"],
   ...["commit", "commit", "contradict", "restart"],
@@ -63,6 +65,7 @@ type ChannelModel = {
   readonly requested: bigint[];
   hashes: number;
   offers: number;
+  moments: number;
   totals: TotalsRow;
 };
 
@@ -135,14 +138,34 @@ class Writer {
       requested: [],
       hashes: 0,
       offers: 0,
+      moments: 0,
       totals: totalsRow(),
     });
     return [...createdChannel(index, OPEN, { prestage: !isHigh }), { type: "channel_index", next: index + 1 }];
   }
 
+  private recorded(channel: number, model: ChannelModel, { a, b, flag }: Op): StoreChange[] {
+    const offerer: Side = flag ? "local" : "remote";
+    const { packets, newest } = model;
+    const outcome = HTLC_OUTCOMES[a % HTLC_OUTCOMES.length] ?? "fulfilled";
+    const lowest = { lowestLocalMsat: BigInt(a), lowestRemoteMsat: BigInt(b) };
+    const ends = { endedAt: flag ? b : undefined, spendingTxid: flag ? coinRow(a).txid : undefined };
+    const fees = { fundingFeeSat: flag ? undefined : sat(a), spendingFeeSat: flag ? sat(b) : undefined };
+    return [
+      {
+        type: "moment",
+        row: { channel, ordinal: model.moments++, at: b, staged: packets, settled: packets, commitments: newest },
+      },
+      { type: "tally", row: { channel, offerer, outcome, count: a, amountMsat: BigInt(b) } },
+      { type: "record", row: { channel, countedUpTo: { local: b % 9, remote: a % 9 }, connections: a, ...lowest } },
+      { type: "life", row: { channel, openedAt: a, ...ends, ...fees } },
+    ];
+  }
+
   private inChannel(index: number, op: Op): StoreChange[] {
     const model = this.channels[index];
     if (model === undefined) return [];
+    if (op.kind === "record") return this.recorded(index, model, op);
     const change = channelChange(model, op);
     if (change === undefined) return [];
     return ofChannel(index, change, { type: "totals", row: model.totals });
@@ -263,11 +286,24 @@ function lifeChange(model: ChannelModel, side: Side, a: number, b: number): Chan
 
 async function everything(store: Store): Promise<unknown> {
   const node = await store.load();
+  const records = node.records.map(({ uncounted, ...rest }) => ({
+    ...rest,
+    uncounted: uncounted.toSorted((a, b) => a.offerer.localeCompare(b.offerer) || a.removeNumber - b.removeNumber),
+  }));
   const indexes = Array.from({ length: node.nextChannelIndex }, (_, index) => index);
   return {
-    node,
-    htlcs: await Promise.all(indexes.map((index) => store.htlcs(index, { after: undefined, limit: 1000 }))),
-    page: await Promise.all(indexes.map((index) => store.htlcs(index, { after: 2n ** 63n - 3n, limit: 3 }))),
+    node: { ...node, records },
+    histories: await Promise.all(indexes.map((index) => store.history(index))),
+    htlcs: await Promise.all(
+      indexes.map((index) => store.htlcs(index, { offerer: "local", before: undefined, limit: 1000 })),
+    ),
+    page: await Promise.all(
+      indexes.map((index) => store.htlcs(index, { offerer: "remote", before: 2n ** 63n + 3n, limit: 3 })),
+    ),
+    commitments: await Promise.all(
+      indexes.map((index) => store.commitments(index, { holder: "remote", before: 20, limit: 9 })),
+    ),
+    moments: await Promise.all(indexes.map((index) => store.moments(index, { from: 1, limit: 5 }))),
     invoices: await Promise.all([0, 1, 2, 3, 4, 5, 6, 7, 8].map((i) => store.invoice(invoiceRow(i).paymentHash))),
     payments: await Promise.all([0, 1, 2, 3, 4, 5, 6, 7, 8].map((i) => store.payment(`p${i}`))),
   };

@@ -33,6 +33,7 @@ export class TestNode {
   /** The last life, until it is put away. */
   private old: SluiceNode | undefined;
   private made = 0;
+  private lives = 0;
 
   constructor(world: NodeNetwork, name: string) {
     this.world = world;
@@ -58,6 +59,7 @@ export class TestNode {
     const transport = network.transport(this.nodeId);
     const view = embeddedChain(chain, clock);
     const bytes = (length: number) => sha256(new TextEncoder().encode(`${this.name} ${this.made++}`)).slice(0, length);
+    const life = ++this.lives;
     const starting = startNode({
       store: taps.store?.(this.store, this) ?? this.store,
       chain: taps.chain?.(view, this) ?? view,
@@ -66,6 +68,8 @@ export class TestNode {
       random: { bytes },
       seed: this.seed,
       listener: (event) => {
+        // What a crashed process still says, nobody hears.
+        if (life !== this.lives) return;
         this.events.push(event);
         if (event.type === "halted") this.live = undefined;
       },
@@ -79,6 +83,7 @@ export class TestNode {
   /** The machine goes: nothing of this life reaches the store or anybody any more. */
   crash(): void {
     this.live = undefined;
+    this.lives++;
     this.store = this.store.reopen();
     for (const other of this.world.nodes) this.world.network.drop(this.nodeId, other.nodeId);
     // What is left of the process can't write; its listeners and timers are put away.

@@ -25,7 +25,10 @@ export function sqliteTestStore(directory: string): MemoryStore {
     sequence: async () => (await open()).sequence(),
     payment: async (id) => (await open()).payment(id),
     invoice: async (paymentHash) => (await open()).invoice(paymentHash),
+    history: async (channel) => (await open()).history(channel),
     htlcs: async (channel, page) => (await open()).htlcs(channel, page),
+    commitments: async (channel, page) => (await open()).commitments(channel, page),
+    moments: async (channel, page) => (await open()).moments(channel, page),
     close: async () => (await opened)?.close(),
     reopen: () => {
       // Everything committed is synced, so that closing the file changes nothing of what a crash leaves.

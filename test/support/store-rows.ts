@@ -101,6 +101,9 @@ export function commitmentRow(
     feeRate: 1000 + number,
     revocationHash: bytes(32, 4000 + number),
     signature: holder === "local" ? bytes(64, 5000 + number) : undefined,
+    localMsat: BigInt(6000 + number),
+    remoteMsat: BigInt(7000 + number),
+    htlcs: number % 484,
     ...rest,
   };
 }

@@ -9,7 +9,8 @@ import {
   sat,
   toMsat,
 } from "../../src/core/base/index.ts";
-import type { TotalsRow } from "../../src/core/payment-channel/index.ts";
+import type { Removal, TotalsRow } from "../../src/core/payment-channel/index.ts";
+import type { HtlcOutcome, LifeRow, MomentRow, RecordRow, TallyRow } from "../../src/ports/record-rows.ts";
 import type { Store, StoreChange, StoredNode } from "../../src/ports/store.ts";
 import {
   bytes,
@@ -45,6 +46,7 @@ const EMPTY: StoredNode = {
   streams: [],
   outbox: [],
   channels: [],
+  records: [],
   openInvoices: [],
   pendingPayments: [],
   coins: [],
@@ -92,7 +94,10 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
       expect(await reloaded()).toStrictEqual(EMPTY);
       expect(await store.payment("none")).toBeUndefined();
       expect(await store.invoice(invoiceRow(1).paymentHash)).toBeUndefined();
-      expect(await store.htlcs(1, { after: undefined, limit: 10 })).toStrictEqual([]);
+      expect(await store.history(1)).toBeUndefined();
+      expect(await store.htlcs(1, { offerer: "local", before: undefined, limit: 10 })).toStrictEqual([]);
+      expect(await store.commitments(1, { holder: "local", before: undefined, limit: 10 })).toStrictEqual([]);
+      expect(await store.moments(1, { from: 0, limit: 10 })).toStrictEqual([]);
     });
 
     it("[AC-4] has every row of a channel again after a new start, as it was", async () => {
@@ -270,13 +275,11 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
       expect(await live()).toStrictEqual(all.slice(1));
       await setTotals({ settledUpTo: { local: 20, remote: 10 } });
       expect(await live()).toStrictEqual(all.slice(2));
-      const history = await store.htlcs(1, { after: undefined, limit: 10 });
-      expect(history.map((htlc) => htlc.removal)).toStrictEqual([
-        { type: "fulfilled", preimage },
-        { type: "failed", reason: new Uint8Array(0) },
-        undefined,
-        undefined,
-      ]);
+      const past = async (offerer: "local" | "remote") =>
+        (await store.htlcs(1, { offerer, before: undefined, limit: 10 })).map((htlc) => htlc.removal);
+      await setTotals({ localLastId: 2n, remoteLastId: 3n });
+      expect(await past("local")).toStrictEqual([undefined, { type: "fulfilled", preimage }]);
+      expect(await past("remote")).toStrictEqual([undefined, { type: "failed", reason: new Uint8Array(0) }]);
     });
 
     it("[LS-17] [LS-23] keeps requests until they are accepted, with the numbers of whoever staged what they ask for", async () => {
@@ -314,8 +317,8 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
       expect((await reloadedChannel()).htlcs).toStrictEqual([added, asked]);
     });
 
-    it("pages through HTLCs in order of id, of which each is an unsigned 64 bit number", async () => {
-      const ids = [0n, 1n, 3n, 2n ** 53n + 1n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 2n, 2n ** 64n - 1n];
+    it("[LW-8] pages through the HTLCs of a side, the newest first, each id an unsigned 64 bit number", async () => {
+      const ids = [0n, 1n, 2n, 3n, 2n ** 53n + 1n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 2n, 2n ** 64n - 1n];
       const rows = ids.map((id, i) => htlcRow(id, { addNumber: i + 1 }));
       await commit(
         ...createdChannel(1),
@@ -323,13 +326,136 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
         ...[...rows].reverse().flatMap((row) => ofChannel(1, { type: "htlc_added", row })),
         ...ofChannel(2, { type: "htlc_added", row: htlcRow(0n) }),
       );
-      for (let start = 0; start <= rows.length; start++) {
-        for (const limit of [0, 1, 3, 100]) {
-          const page = await store.htlcs(1, { after: ids[start - 1], limit });
-          expect(page).toStrictEqual(rows.slice(start, start + limit));
+      await setTotals({ localLastId: 2n ** 64n - 2n, remoteLastId: 2n ** 64n - 1n });
+      for (const offerer of ["local", "remote"] as const) {
+        const newestFirst = rows.filter((row) => row.offerer === offerer).reverse();
+        for (const before of [undefined, ...ids, 5n]) {
+          for (const limit of [0, 1, 3, 100]) {
+            const page = await store.htlcs(1, { offerer, before, limit });
+            const wanted = newestFirst.filter((row) => before === undefined || row.id < before);
+            expect(page).toStrictEqual(wanted.slice(0, limit));
+          }
         }
       }
       expect((await reloaded()).channels[0]?.htlcs).toStrictEqual(rows);
+    });
+
+    it("[LW-8] keeps what is recorded of a channel, also after it has ended", async () => {
+      const moment = (ordinal: number): MomentRow => ({
+        channel: 1,
+        ordinal,
+        at: 1_700_000_000_000 + ordinal,
+        staged: { local: 2 * ordinal, remote: 3 * ordinal },
+        settled: { local: ordinal, remote: 0 },
+        commitments: { local: -1, remote: ordinal },
+      });
+      const record: RecordRow = {
+        channel: 1,
+        countedUpTo: { local: 4, remote: 5 },
+        connections: 3,
+        lowestLocalMsat: 2n ** 50n,
+        lowestRemoteMsat: 0n,
+      };
+      const life: LifeRow = {
+        channel: 1,
+        openedAt: 1_700_000_000_500,
+        endedAt: undefined,
+        fundingFeeSat: sat(153),
+        spendingTxid: undefined,
+        spendingFeeSat: undefined,
+      };
+      const tally = (offerer: "local" | "remote", outcome: HtlcOutcome, count: number): TallyRow => ({
+        channel: 1,
+        offerer,
+        outcome,
+        count,
+        amountMsat: 2n ** 55n,
+      });
+      const tallies = [
+        tally("local", "fulfilled", 7),
+        tally("local", "failed_otherwise", 1),
+        tally("remote", "expiry_too_close", 2),
+      ];
+      const moments = [0, 1, 2, 3].map(moment);
+      await commit(
+        ...createdChannel(1),
+        { type: "record", row: { ...record, connections: 1 } },
+        { type: "record", row: record },
+        ...[tally("local", "fulfilled", 6), ...[...tallies].reverse()].map((row) => ({ type: "tally", row }) as const),
+        { type: "life", row: life },
+        ...moments.map((row) => ({ type: "moment", row }) as const),
+        ...ofChannel(1, { type: "commitment", row: commitmentRow("local", 0) }),
+        ...ofChannel(1, { type: "commitment", row: commitmentRow("local", 1) }),
+        ...ofChannel(1, { type: "commitment", row: commitmentRow("remote", 0) }),
+      );
+      const kept = { record, life, tallies, lastMoment: moments[3] };
+      expect((await reloaded()).records).toStrictEqual([{ channel: 1, ...kept, uncounted: [] }]);
+      const ended = { ...life, endedAt: 1_700_000_001_000, spendingTxid: coinRow(1).txid, spendingFeeSat: sat(9) };
+      const closed = { ...OPEN, stage: "closed" } as const;
+      await commit(...ofChannel(1, { type: "stage", row: closed }), { type: "life", row: ended });
+      expect((await reloaded()).records).toStrictEqual([]);
+      expect(await store.history(1)).toStrictEqual({
+        channel: channelRow(1),
+        id: asChannelId(bytes(32, 3001)),
+        stage: closed,
+        funding: undefined,
+        totals: totalsRow(),
+        ...kept,
+        life: ended,
+      });
+      expect(await store.moments(1, { from: 1, limit: 2 })).toStrictEqual(moments.slice(1, 3));
+      const page = (before: number | undefined, limit: number) =>
+        store.commitments(1, { holder: "local", before, limit });
+      expect(await page(undefined, 1)).toStrictEqual([commitmentRow("local", 1)]);
+      expect(await page(1, 9)).toStrictEqual([commitmentRow("local", 0)]);
+      const again = { type: "moment", row: moments[3] ?? moment(3) } as const;
+      await expect(commit(again)).rejects.toThrow(InvariantBroken);
+    });
+
+    it("[LW-9] loads the removals that the record does not count, settled or not", async () => {
+      const failed = { type: "failed", reason: bytes(2, 7) } as const;
+      const removed = (id: bigint, removal: Removal, removeNumber: number) =>
+        ({
+          type: "htlc_removed",
+          id,
+          removal,
+          removedBy: id === 1n || id === 3n ? "local" : "remote",
+          removeNumber,
+        }) as const;
+      await commit(
+        ...createdChannel(1),
+        ...ofChannel(
+          1,
+          ...[0n, 1n, 2n, 3n, 4n].map((id) => ({ type: "htlc_added", row: htlcRow(id) }) as const),
+          removed(0n, { type: "fulfilled", preimage: htlcPreimage(0n) }, 10),
+          removed(1n, failed, 20),
+          removed(2n, failed, 11),
+          removed(3n, { type: "fulfilled", preimage: htlcPreimage(3n) }, 21),
+        ),
+      );
+      const uncounted = async () =>
+        (await reloaded()).records.flatMap((one) =>
+          one.uncounted.map((htlc) => [
+            htlc.offerer,
+            htlc.removedBy,
+            htlc.removeNumber,
+            htlc.amountMsat,
+            htlc.failReason,
+          ]),
+        );
+      const all = [
+        ["local", "remote", 10, msat(123_456), undefined],
+        ["local", "remote", 11, msat(123_456), failed.reason],
+        ["remote", "local", 20, msat(123_456), failed.reason],
+        ["remote", "local", 21, msat(123_456), undefined],
+      ];
+      await setTotals({ settledUpTo: { local: 100, remote: 100 } });
+      expect((await uncounted()).sort()).toStrictEqual(all);
+      const record = { channel: 1, connections: 1, lowestLocalMsat: 0n, lowestRemoteMsat: 0n };
+      await commit({ type: "record", row: { ...record, countedUpTo: { local: 20, remote: 10 } } });
+      expect((await uncounted()).sort()).toStrictEqual([all[1], all[3]]);
+      await commit({ type: "record", row: { ...record, countedUpTo: { local: 21, remote: 11 } } });
+      expect(await uncounted()).toStrictEqual([]);
     });
 
     it("[B2-14] loads the commitments that are not revoked, and keeps no hash that is used", async () => {
@@ -389,7 +515,11 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
       const stages = ["open", "failed", "close_agreed", "closed", "abandoned"] as const;
       await commit(
         ...stages.flatMap((_, i) => createdChannel(i)),
-        ...ofChannel(3, { type: "htlc_added", row: htlcRow(0n) }),
+        ...ofChannel(
+          3,
+          { type: "htlc_added", row: htlcRow(0n) },
+          { type: "totals", row: totalsRow({ localLastId: 0n }) },
+        ),
       );
       await commit(...stages.flatMap((stage, i) => ofChannel(i, { type: "stage", row: { ...OPEN, stage } })));
       const { channels } = await reloaded();
@@ -398,7 +528,8 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
         [1, "failed"],
         [2, "close_agreed"],
       ]);
-      expect(await store.htlcs(3, { after: undefined, limit: 5 })).toStrictEqual([htlcRow(0n)]);
+      const page = await store.htlcs(3, { offerer: "local", before: undefined, limit: 5 });
+      expect(page).toStrictEqual([htlcRow(0n)]);
     });
 
     it("loads open invoices and pending payments, and finds the others by what names them", async () => {
@@ -531,7 +662,8 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
       const first = await store.load();
       first.channels[0]?.htlcs[0]?.route.fill(0xdd);
       expect((await store.load()).channels[0]?.htlcs).toStrictEqual([htlcRow(0n)]);
-      (await store.htlcs(1, { after: undefined, limit: 1 }))[0]?.route.fill(0xcc);
+      await setTotals({ localLastId: 0n });
+      (await store.htlcs(1, { offerer: "local", before: undefined, limit: 1 }))[0]?.route.fill(0xcc);
       expect((await reloadedChannel()).htlcs).toStrictEqual([htlcRow(0n)]);
     });
 

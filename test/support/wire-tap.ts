@@ -195,7 +195,10 @@ export class WireTap {
       sequence: () => store.sequence(),
       payment: (id) => store.payment(id),
       invoice: (paymentHash) => store.invoice(paymentHash),
+      history: (channel) => store.history(channel),
       htlcs: (channel, page) => store.htlcs(channel, page),
+      commitments: (channel, page) => store.commitments(channel, page),
+      moments: (channel, page) => store.moments(channel, page),
       close: () => store.close(),
     };
   }

@@ -1,6 +1,13 @@
 import { invariant } from "../../core/base/index.ts";
-import type { ChannelRows, FeeRow, HtlcRow, Side, TotalsRow } from "../../core/payment-channel/index.ts";
-import type { StoredNode } from "../../ports/store.ts";
+import type { ChannelRows, CommitmentRow, FeeRow, HtlcRow, Side, TotalsRow } from "../../core/payment-channel/index.ts";
+import {
+  type ChannelHistory,
+  HTLC_OUTCOMES,
+  type MomentRow,
+  type RecordRows,
+  type UncountedHtlc,
+} from "../../ports/record-rows.ts";
+import type { Store, StoredNode } from "../../ports/store.ts";
 import type { ChannelTables, Tables } from "./tables.ts";
 import { copyRow } from "./transaction.ts";
 
@@ -19,6 +26,7 @@ export function loadNode(tables: Tables): StoredNode {
       byNumber(tables.outbox.get(peer)?.values() ?? [], (row) => row.number),
     ),
     channels: sortedKeys(tables.channels).flatMap((index) => liveChannel(tables.channels.get(index))),
+    records: sortedKeys(tables.channels).flatMap((index) => liveRecord(index, tables.channels.get(index))),
     openInvoices: [...tables.invoices.values()].filter((row) => row.state === "open").map(copyRow),
     pendingPayments: [...tables.payments.values()].filter((row) => row.state === "pending").map(copyRow),
     coins: [...tables.coins]
@@ -46,7 +54,7 @@ function liveChannel(tables: ChannelTables | undefined): ChannelRows[] {
     tables !== undefined && channel !== undefined && id !== undefined && stage !== undefined && totals !== undefined,
     "a channel is created with its id, stage and totals",
   );
-  if (stage.stage === "closed" || stage.stage === "abandoned") return [];
+  if (isEnded(stage)) return [];
   const funding = tables.funding.get(0);
   return [
     {
@@ -70,11 +78,80 @@ function liveChannel(tables: ChannelTables | undefined): ChannelRows[] {
   ];
 }
 
+function isEnded({ stage }: ChannelRows["stage"]): boolean {
+  return stage === "closed" || stage === "abandoned";
+}
+
+function liveRecord(channel: number, tables: ChannelTables | undefined): StoredNode["records"][number][] {
+  const stage = tables?.stage.get(0);
+  if (tables === undefined || stage === undefined || isEnded(stage)) return [];
+  return [{ channel, ...recordOf(tables), uncounted: uncounted(tables) }];
+}
+
+/** What the record of a channel is as of its last flush. */
+function recordOf(tables: ChannelTables): RecordRows {
+  return {
+    record: copyRow(tables.record.get(0)),
+    life: copyRow(tables.life.get(0)),
+    tallies: HTLC_OUTCOMES.flatMap((outcome) => [...tables.tallies.values()].filter((row) => row.outcome === outcome))
+      .sort((a, b) => SIDES.indexOf(a.offerer) - SIDES.indexOf(b.offerer))
+      .map(copyRow),
+    lastMoment: copyRow(tables.moments.get(tables.moments.size - 1)),
+  };
+}
+
+/** The same of a channel that is live or ended. */
+export function historyOf(tables: ChannelTables): ChannelHistory {
+  const [channel, id, stage] = [tables.channel.get(0), tables.id.get(0), tables.stage.get(0)];
+  const totals = tables.totals.get(0);
+  invariant(
+    channel !== undefined && id !== undefined && stage !== undefined && totals !== undefined,
+    "a channel is created with its id, stage and totals",
+  );
+  return { ...copyRow({ channel, id, stage, funding: tables.funding.get(0), totals }), ...recordOf(tables) };
+}
+
+export function htlcPage(tables: ChannelTables, page: Parameters<Store["htlcs"]>[1]): HtlcRow[] {
+  const { offerer, before, limit } = page;
+  return htlcsById(tables)
+    .filter((row) => row.offerer === offerer && (before === undefined || row.id < before))
+    .reverse()
+    .slice(0, limit)
+    .map(copyRow);
+}
+
+export function commitmentPage(tables: ChannelTables, page: Parameters<Store["commitments"]>[1]): CommitmentRow[] {
+  const { holder, before, limit } = page;
+  return byNumber(tables.commitments.values(), (row) => row.number)
+    .filter((row) => row.holder === holder && (before === undefined || row.number < before))
+    .reverse()
+    .slice(0, limit);
+}
+
+export function momentPage(tables: ChannelTables, page: Parameters<Store["moments"]>[1]): MomentRow[] {
+  return byNumber(tables.moments.values(), (row) => row.ordinal)
+    .filter((row) => row.ordinal >= page.from)
+    .slice(0, page.limit);
+}
+
+function uncounted(tables: ChannelTables): UncountedHtlc[] {
+  const counted = tables.record.get(0)?.countedUpTo ?? { local: 0, remote: 0 };
+  return htlcsById(tables)
+    .filter(({ removal, removedBy, removeNumber }) => removal !== undefined && removeNumber > counted[removedBy])
+    .map(({ offerer, amountMsat, removal, removedBy, removeNumber }) => ({
+      offerer,
+      amountMsat,
+      failReason: removal?.type === "failed" ? copyRow(removal.reason) : undefined,
+      removedBy,
+      removeNumber,
+    }));
+}
+
 function bySide<T>(rows: Iterable<T>, side: (row: T) => Side): T[] {
   return byNumber(rows, (row) => SIDES.indexOf(side(row)));
 }
 
-export function htlcsById(tables: ChannelTables): HtlcRow[] {
+function htlcsById(tables: ChannelTables): HtlcRow[] {
   return [...tables.htlcs.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 

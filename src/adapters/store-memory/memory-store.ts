@@ -1,7 +1,7 @@
 import { InvariantBroken, invariant, toHex } from "../../core/base/index.ts";
 import { type Batch, type Store, StoreError } from "../../ports/store.ts";
-import { htlcsById, loadNode } from "./load.ts";
-import { emptyTables, type Tables } from "./tables.ts";
+import { commitmentPage, historyOf, htlcPage, loadNode, momentPage } from "./load.ts";
+import { type ChannelTables, emptyTables, type Tables } from "./tables.ts";
 import { copyRow, transaction } from "./transaction.ts";
 import { writeChanges } from "./write.ts";
 
@@ -62,21 +62,23 @@ function storeOn(tables: Tables): MemoryStore {
     return reader();
   }
 
+  function ofChannel<T, U>(channel: number, otherwise: U, reader: (tables: ChannelTables) => T): T | U {
+    return read(() => {
+      const found = tables.channels.get(channel);
+      return found === undefined ? otherwise : reader(found);
+    });
+  }
+
   return {
     load: async () => read(() => loadNode(tables)),
     commit: async (batch) => commit(batch),
     sequence: async () => read(sequence),
     payment: async (id) => read(() => copyRow(tables.payments.get(id))),
     invoice: async (paymentHash) => read(() => copyRow(tables.invoices.get(toHex(paymentHash)))),
-    htlcs: async (channel, { after, limit }) =>
-      read(() => {
-        const found = tables.channels.get(channel);
-        const rows = found === undefined ? [] : htlcsById(found);
-        return rows
-          .filter((row) => after === undefined || row.id > after)
-          .slice(0, limit)
-          .map(copyRow);
-      }),
+    history: async (channel) => ofChannel(channel, undefined, historyOf),
+    htlcs: async (channel, page) => ofChannel(channel, [], (found) => htlcPage(found, page)),
+    commitments: async (channel, page) => ofChannel(channel, [], (found) => commitmentPage(found, page)),
+    moments: async (channel, page) => ofChannel(channel, [], (found) => momentPage(found, page)),
     close: async () => {
       end ??= "closed";
     },

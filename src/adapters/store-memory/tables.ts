@@ -1,5 +1,6 @@
 import type { InvoiceRow, PaymentRow } from "../../core/payment/index.ts";
 import type { ChannelRows, HtlcRow, RemovalRequestRow } from "../../core/payment-channel/index.ts";
+import type { LifeRow, MomentRow, RecordRow, TallyRow } from "../../ports/record-rows.ts";
 import type { ChainBlockRow, CoinRow, OutboxRow, PeerRow, StreamRow } from "../../ports/store.ts";
 
 type One<K extends keyof ChannelRows> = NonNullable<ChannelRows[K]>;
@@ -23,6 +24,10 @@ export type ChannelTables = {
   readonly revocationSlots: Each<"revocationSlots">;
   readonly clearings: Each<"clearings">;
   readonly closeOffers: Each<"closeOffers">;
+  readonly record: Map<0, RecordRow>;
+  readonly life: Map<0, LifeRow>;
+  readonly tallies: Map<string, TallyRow>;
+  readonly moments: Map<number, MomentRow>;
 };
 
 export type Tables = {
@@ -54,6 +59,10 @@ export function emptyChannelTables(): ChannelTables {
     revocationSlots: new Map(),
     clearings: new Map(),
     closeOffers: new Map(),
+    record: new Map(),
+    life: new Map(),
+    tallies: new Map(),
+    moments: new Map(),
   };
 }
 

@@ -46,6 +46,20 @@ function writeChange(tables: Tables, tx: Transaction, change: StoreChange): void
     case "payment":
       tx.set(tables.payments, change.row.id, change.row);
       return;
+    case "record":
+      tx.set(channelTables(tables, change.row.channel).record, 0, change.row);
+      return;
+    case "tally": {
+      const { channel, offerer, outcome } = change.row;
+      tx.set(channelTables(tables, channel).tallies, `${offerer} ${outcome}`, change.row);
+      return;
+    }
+    case "life":
+      tx.set(channelTables(tables, change.row.channel).life, 0, change.row);
+      return;
+    case "moment":
+      tx.insert(channelTables(tables, change.row.channel).moments, change.row.ordinal, change.row);
+      return;
     case "coin":
       tx.set(tables.coins, coinKey(change.row), change.row);
       return;

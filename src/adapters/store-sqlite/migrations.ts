@@ -79,6 +79,7 @@ CREATE TABLE commitment (
   channel INTEGER NOT NULL REFERENCES channel, holder INTEGER NOT NULL, number INTEGER NOT NULL,
   covers_local INTEGER NOT NULL, covers_remote INTEGER NOT NULL, fee_rate INTEGER NOT NULL,
   revocation_hash BLOB NOT NULL, signature BLOB,
+  local_msat INTEGER NOT NULL, remote_msat INTEGER NOT NULL, htlcs INTEGER NOT NULL,
   PRIMARY KEY (channel, holder, number)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE fee (
@@ -99,6 +100,28 @@ CREATE TABLE clearing (
   channel INTEGER NOT NULL REFERENCES channel, side INTEGER NOT NULL,
   number INTEGER NOT NULL, acknowledge INTEGER NOT NULL, script BLOB NOT NULL,
   PRIMARY KEY (channel, side)
+) STRICT, WITHOUT ROWID;
+-- Records, for people: nothing that a channel does depends on them.
+CREATE TABLE record (
+  channel INTEGER PRIMARY KEY REFERENCES channel,
+  counted_local INTEGER NOT NULL, counted_remote INTEGER NOT NULL, connections INTEGER NOT NULL,
+  lowest_local_msat INTEGER, lowest_remote_msat INTEGER
+) STRICT;
+CREATE TABLE tally (
+  channel INTEGER NOT NULL REFERENCES channel, offerer INTEGER NOT NULL, outcome INTEGER NOT NULL,
+  count INTEGER NOT NULL, amount_msat INTEGER NOT NULL,
+  PRIMARY KEY (channel, offerer, outcome)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE life (
+  channel INTEGER PRIMARY KEY REFERENCES channel,
+  opened_at INTEGER, ended_at INTEGER, funding_fee_sat INTEGER, spending_txid BLOB, spending_fee_sat INTEGER
+) STRICT;
+CREATE TABLE moment (
+  channel INTEGER NOT NULL REFERENCES channel, ordinal INTEGER NOT NULL, at INTEGER NOT NULL,
+  staged_local INTEGER NOT NULL, staged_remote INTEGER NOT NULL,
+  settled_local INTEGER NOT NULL, settled_remote INTEGER NOT NULL,
+  commitment_local INTEGER NOT NULL, commitment_remote INTEGER NOT NULL,
+  PRIMARY KEY (channel, ordinal)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE close_offer (
   channel INTEGER NOT NULL REFERENCES channel, ordinal INTEGER NOT NULL,

@@ -28,7 +28,7 @@ import {
   readUint64,
   readWord,
 } from "./columns.ts";
-import type { SqlEngine, SqlRow, SqlStatement } from "./engine.ts";
+import type { SqlEngine, SqlRow } from "./engine.ts";
 
 const STAGES: Readonly<Record<Stage, true>> = {
   awaiting_open_channel: true,
@@ -139,26 +139,7 @@ function feeReader(engine: SqlEngine): (channel: number, totals: TotalsRow) => F
     }));
 }
 
-/** Prepares what reads the HTLCs of a channel, live and past, page by page in order of id. */
-export function htlcPageReader(
-  engine: SqlEngine,
-): (channel: number, page: { readonly after: bigint | undefined; readonly limit: number }) => HtlcRow[] {
-  // Ids from 2^63 on are negative in the file, hence two ranges, the second after the first.
-  const inRange = (sign: string): SqlStatement =>
-    engine.prepare(`SELECT * FROM htlc WHERE channel = ? AND id ${sign} 0 AND id >= ? ORDER BY id LIMIT ?`);
-  const [low, high] = [inRange(">="), inRange("<")];
-  const limitOfLow = 2n ** 63n;
-  return (channel, { after, limit }) => {
-    const from = after === undefined ? 0n : after + 1n;
-    const first = from < limitOfLow ? low.all(channel, from, limit) : [];
-    const start = from < limitOfLow ? limitOfLow : from;
-    const rest = first.length < limit && start < 2n * limitOfLow;
-    const second = rest ? high.all(channel, BigInt.asIntN(64, start), limit - first.length) : [];
-    return [...first, ...second].map(toHtlc);
-  };
-}
-
-function toChannel(row: SqlRow): ChannelRow {
+export function toChannel(row: SqlRow): ChannelRow {
   const planned = readOptional(row, "planned_amount_sat", readBigInt);
   return {
     index: readNumber(row, "channel"),
@@ -187,7 +168,7 @@ function toTerms(row: SqlRow): TermsRow {
   };
 }
 
-function toStage(row: SqlRow): StageRow {
+export function toStage(row: SqlRow): StageRow {
   return {
     stage: readWord(row, "stage", STAGES),
     openCompleteSent: readBoolean(row, "open_complete_sent"),
@@ -196,7 +177,7 @@ function toStage(row: SqlRow): StageRow {
   };
 }
 
-function toFunding(row: SqlRow): FundingRow {
+export function toFunding(row: SqlRow): FundingRow {
   return {
     txid: asTxid(readBytes(row, "txid")),
     outputIndex: readNumber(row, "output_index"),
@@ -207,7 +188,7 @@ function toFunding(row: SqlRow): FundingRow {
   };
 }
 
-function toTotals(row: SqlRow): TotalsRow {
+export function toTotals(row: SqlRow): TotalsRow {
   return {
     localMsat: readBigInt(row, "local_msat"),
     remoteMsat: readBigInt(row, "remote_msat"),
@@ -224,7 +205,7 @@ function toRemoval(row: SqlRow): Removal {
   return reason === undefined ? { type: "fulfilled", preimage: readBytes(row, "lock") } : { type: "failed", reason };
 }
 
-function toHtlc(row: SqlRow): HtlcRow {
+export function toHtlc(row: SqlRow): HtlcRow {
   const removeNumber = readOptional(row, "remove_number", readNumber);
   const removal = removeNumber === undefined ? undefined : toRemoval(row);
   const lock = readBytes(row, "lock");
@@ -244,7 +225,7 @@ function toHtlc(row: SqlRow): HtlcRow {
   };
 }
 
-function toCommitment(row: SqlRow): CommitmentRow {
+export function toCommitment(row: SqlRow): CommitmentRow {
   return {
     holder: readSide(row, "holder"),
     number: readNumber(row, "number"),
@@ -252,6 +233,9 @@ function toCommitment(row: SqlRow): CommitmentRow {
     feeRate: readNumber(row, "fee_rate"),
     revocationHash: readBytes(row, "revocation_hash"),
     signature: readOptional(row, "signature", readBytes),
+    localMsat: readBigInt(row, "local_msat"),
+    remoteMsat: readBigInt(row, "remote_msat"),
+    htlcs: readNumber(row, "htlcs"),
   };
 }
 

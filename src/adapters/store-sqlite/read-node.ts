@@ -19,6 +19,7 @@ import {
 import type { SqlEngine, SqlRow } from "./engine.ts";
 import { outboxPlace } from "./outbox-position.ts";
 import { channelReader } from "./read-channel.ts";
+import { recordReader, uncountedReader } from "./read-history.ts";
 
 const KEY_KINDS: Readonly<Record<CoinRow["keyKind"], true>> = { receive: true, change: true, final: true };
 
@@ -36,17 +37,24 @@ export function nodeReader(engine: SqlEngine): () => StoredNode {
   );
   const blocks = engine.prepare("SELECT * FROM block ORDER BY height");
   const readChannels = channelReader(engine);
+  const readRecord = recordReader(engine);
+  const readUncounted = uncountedReader(engine);
 
   return () => {
     const counter = new Map(counters.all().map((row) => [readText(row, "name"), readNumber(row, "value")]));
     const count = (name: string) => counter.get(name) ?? 0;
+    const channels = readChannels();
     return {
       sequence: count("sequence"),
       nextChannelIndex: count("next_channel_index"),
       peers: peers.all().map(toPeer),
       streams: streams.all().map(toStream),
       outbox: outbox.all().map(toOutbox),
-      channels: readChannels(),
+      channels,
+      records: channels.map(({ channel: { index: channel } }) => {
+        const rows = readRecord(channel);
+        return { channel, ...rows, uncounted: readUncounted(channel, rows.record) };
+      }),
       openInvoices: invoices.all().map(toInvoice),
       pendingPayments: payments.all().map(toPayment),
       coins: coins.all().map(toCoin),

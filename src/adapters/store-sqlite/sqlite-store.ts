@@ -3,7 +3,7 @@ import { type Batch, type Store, StoreError } from "../../ports/store.ts";
 import { readNumber, UnreadableRow } from "./columns.ts";
 import type { SqlEngine } from "./engine.ts";
 import { type Doing, toStoreError } from "./errors.ts";
-import { htlcPageReader } from "./read-channel.ts";
+import { commitmentPageReader, historyReader, htlcPageReader, momentPageReader } from "./read-history.ts";
 import { invoiceReader, nodeReader, paymentReader } from "./read-node.ts";
 import { batchWriter } from "./write-batch.ts";
 
@@ -20,7 +20,10 @@ export function sqliteStore(engine: SqlEngine, file: string, onClose: () => void
     load: nodeReader(engine),
     payment: paymentReader(engine),
     invoice: invoiceReader(engine),
+    history: historyReader(engine),
     htlcs: htlcPageReader(engine),
+    commitments: commitmentPageReader(engine),
+    moments: momentPageReader(engine),
   };
   const transaction = transactionOn(engine);
   const write = batchWriter(engine);
@@ -88,7 +91,10 @@ export function sqliteStore(engine: SqlEngine, file: string, onClose: () => void
     sequence: async () => read(() => sequence),
     payment: async (id) => read(() => readers.payment(id)),
     invoice: async (paymentHash) => read(() => readers.invoice(paymentHash)),
+    history: async (channel) => read(() => readers.history(channel)),
     htlcs: async (channel, page) => read(() => readers.htlcs(channel, page)),
+    commitments: async (channel, page) => read(() => readers.commitments(channel, page)),
+    moments: async (channel, page) => read(() => readers.moments(channel, page)),
     close: async () => {
       if (!isOpen) return;
       isOpen = false;

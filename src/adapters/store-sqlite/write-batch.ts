@@ -7,6 +7,7 @@ import type { SqlEngine } from "./engine.ts";
 import { outboxPosition } from "./outbox-position.ts";
 import { insert, upsert } from "./statements.ts";
 import { channelWriter } from "./write-channel.ts";
+import { recordWriter } from "./write-record.ts";
 
 /**
  * Prepares what writes the changes of a batch; the caller makes them one transaction. Totals and stream rows change with
@@ -16,6 +17,7 @@ export function batchWriter(engine: SqlEngine): (changes: readonly StoreChange[]
   const writeChannel = channelWriter(engine);
   const writePeer = peerWriter(engine);
   const writeMoney = moneyWriter(engine);
+  const writeRecord = recordWriter(engine);
   const checkCreated = createdCheck(engine);
   const setNextChannel = engine.prepare("UPDATE counter SET value = ? WHERE name = 'next_channel_index'");
 
@@ -43,6 +45,12 @@ export function batchWriter(engine: SqlEngine): (changes: readonly StoreChange[]
           break;
         case "channel_index":
           setNextChannel.run(change.next);
+          break;
+        case "record":
+        case "tally":
+        case "life":
+        case "moment":
+          writeRecord(change);
           break;
         default:
           writeMoney(change);

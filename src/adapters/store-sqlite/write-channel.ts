@@ -111,13 +111,14 @@ function commitmentWriter(engine: SqlEngine) {
   const add = insert(
     engine,
     "commitment",
-    "channel holder number covers_local covers_remote fee_rate revocation_hash signature",
+    "channel holder number covers_local covers_remote fee_rate revocation_hash signature local_msat remote_msat htlcs",
   );
   const useHashes = engine.prepare("DELETE FROM revocation_hash WHERE channel = ? AND number <= ?");
   return (channel: number, row: CommitmentRow): void => {
     const { holder, number, coverage, feeRate, revocationHash, signature } = row;
-    const { local, remote } = coverage;
-    add.run(channel, sideToSql(holder), number, local, remote, feeRate, revocationHash, signature ?? null);
+    const covers = [coverage.local, coverage.remote];
+    const holds = [row.localMsat, row.remoteMsat, row.htlcs];
+    add.run(channel, sideToSql(holder), number, ...covers, feeRate, revocationHash, signature ?? null, ...holds);
     if (holder === "remote") useHashes.run(channel, number);
   };
 }

@@ -18,7 +18,7 @@ import { NOTHING, type StepResult, send, step, tell, unexpected, violation } fro
 import { ownRevocationHash, ownRevocationPreimage } from "./own-revocation.ts";
 import { MAX_UNREVOKED } from "./policy.ts";
 import { addedBy, type CommitmentRow, type Coverage } from "./rows.ts";
-import { signCommitment, verifyCommitment } from "./snapshot.ts";
+import { holdings, signCommitment, verifyCommitment } from "./snapshot.ts";
 import { type ChannelState, feeRateFor, isLate, isStaging, lockOf, newest } from "./state.ts";
 
 type UpdateCommit = Extract<PktMessage, { type: "update_commit" }>;
@@ -47,6 +47,7 @@ export function commitIfDue(state: ChannelState, context: Context): StepResult {
     feeRate: feeRateFor(state, "remote", coverage),
     revocationHash,
     signature: undefined,
+    ...holdings(state, "remote", coverage),
   };
   const signature = signCommitment(state, row, context);
   return step([{ type: "commitment", row }], [send(state, { type: "update_commit", signature })]);
@@ -77,6 +78,7 @@ export function receiveCommit(
     coverage,
     feeRate: feeRateFor(state, "local", coverage),
     revocationHash: ownRevocationHash(context, state.channel.index, number),
+    ...holdings(state, "local", coverage),
   };
   if (!verifyCommitment(state, row, message.signature, context.buffer)) {
     return violation("bad_commitment_signature", "B2-27", { actual: number });

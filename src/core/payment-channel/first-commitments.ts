@@ -24,12 +24,14 @@ export function firstCommitments(
     { type: "totals", row: totals },
   ];
   const coverage = { local: 0, remote: 0 };
+  const holds = { localMsat: totals.localMsat, remoteMsat: totals.remoteMsat, htlcs: 0 };
   const local = {
     holder: "local" as const,
     number: 0,
     coverage,
     feeRate: terms.local?.initialFeeRate ?? 0,
     revocationHash: ownRevocationHash(context, channel.index, 0),
+    ...holds,
   };
   const remote: CommitmentRow = {
     holder: "remote",
@@ -38,6 +40,7 @@ export function firstCommitments(
     feeRate: terms.remote?.initialFeeRate ?? 0,
     revocationHash: revocationHashes.get(0) ?? new Uint8Array(32),
     signature: undefined,
+    ...holds,
   };
   return { changes, local, remote, funded: { ...state, funding, totals } };
 }

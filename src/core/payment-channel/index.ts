@@ -15,6 +15,7 @@ export type { Step, StepResult } from "./outcome.ts";
 export { ownRevocationHash } from "./own-revocation.ts";
 export { type ChannelPolicy, DEFAULT_POLICY, type FeeEstimate } from "./policy.ts";
 export {
+  addedBy,
   type ChannelRow,
   type ChannelRows,
   type ClearingRow,

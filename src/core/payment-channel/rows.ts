@@ -100,6 +100,10 @@ export type CommitmentRow = {
   readonly revocationHash: Uint8Array;
   /** The other party's signature; kept for our own commitments only. */
   readonly signature: Uint8Array | undefined;
+  /** What it holds, for the books: balances outside of HTLCs, before the fee, and how many HTLCs, dust included. Spec: LW-8. */
+  readonly localMsat: bigint;
+  readonly remoteMsat: bigint;
+  readonly htlcs: number;
 };
 
 /** How an HTLC was removed. */

@@ -42,6 +42,16 @@ function contents(state: ChannelState, holder: Side, coverage: Coverage): Commit
   return { localMsat: balance.local, remoteMsat: balance.remote, htlcs };
 }
 
+/** What the row of a commitment says of its contents. */
+export function holdings(
+  state: ChannelState,
+  holder: Side,
+  coverage: Coverage,
+): Pick<CommitmentRow, "localMsat" | "remoteMsat" | "htlcs"> {
+  const { localMsat, remoteMsat, htlcs } = contents(state, holder, coverage);
+  return { localMsat, remoteMsat, htlcs: htlcs.length };
+}
+
 type Unsigned = Omit<CommitmentRow, "signature">;
 
 /** Everything that the transaction of a commitment is built from. Throws where the channel has no funding yet. */
