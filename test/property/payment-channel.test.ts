@@ -22,6 +22,10 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ type: fc.constant("offer"), amountMsat: amount }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("offer_most") }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant("decide"), which: fc.nat(20), fulfill: fc.boolean() }) },
+  // Of these, all but the blocks do something with pre-staging alone.
+  { weight: 1, arbitrary: fc.record({ type: fc.constant("withdraw"), which: fc.nat(20) }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("answer"), which: fc.nat(20), accept: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant("blocks"), blocks: fc.constantFrom(1, 145, 300) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("fee"), feeRate: fc.integer({ min: 1_350, max: 25_000 }) }) },
 );
 
@@ -48,16 +52,21 @@ function event(actions: fc.Arbitrary<Action>): fc.Arbitrary<Event> {
   );
 }
 
+const policy = fc.record({
+  window: fc.constantFrom(2, 3, 16),
+  prestageAdds: fc.constantFrom("accept" as const, "ask"),
+});
 const setup = fc.record({
+  prestage: fc.boolean(),
   amountSat: fc.constantFrom(30_000n, 100_000n, 4_294_967n),
   pushMsat: fc.constantFrom(0n, 1n, 9_999_999n),
-  alice: fc.record({ window: fc.constantFrom(2, 3, 16) }),
-  bob: fc.record({ window: fc.constantFrom(2, 3, 16) }),
+  alice: policy,
+  bob: policy,
 });
 
 describe("two honest parties under any schedule", () => {
   it(
-    "[B2-15] [LS-9] [LS-10] [LW-5] agree, conserve every millisatoshi and never take the other for a cheater",
+    "[B2-15] [LS-9] [LS-10] [LS-17] [LS-23] [LW-5] agree, conserve every millisatoshi and never take the other for a cheater",
     () => {
       fc.assert(
         fc.property(

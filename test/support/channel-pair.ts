@@ -216,6 +216,11 @@ export class Party {
     return this.outgoing.map(({ pkt }) => pkt.message.type);
   }
 
+  /** The peer's requests that we were told to answer. */
+  requested(): bigint[] {
+    return this.tells.flatMap((tell) => (tell.type === "add_requested" ? [tell.htlc.id] : []));
+  }
+
   /** The HTLCs that wait for a decision of ours. */
   cleared(): bigint[] {
     return this.tells.flatMap((tell) => (tell.type === "htlc_cleared" ? [tell.htlc.id] : []));
@@ -229,6 +234,8 @@ export function secret(n: number): Uint8Array {
 export function hashOf(n: number): ReturnType<typeof asPaymentHash> {
   return asPaymentHash(sha256(secret(n)));
 }
+
+export type Opening = { readonly pushMsat?: bigint; readonly amountSat?: bigint; readonly prestage?: boolean };
 
 /** Alice and Bob, with a wire between them that delivers when told to. */
 export class ChannelPair {
@@ -287,7 +294,7 @@ export class ChannelPair {
   }
 
   /** Runs the opening up to Bob's answer; `change` alters what Alice sends. */
-  propose(options: { pushMsat?: bigint; amountSat?: bigint } = {}): void {
+  propose(options: Opening = {}): void {
     const { alice, bob } = this;
     const begun = begin(
       {
@@ -296,6 +303,7 @@ export class ChannelPair {
         temporaryId: asChannelId(new Uint8Array(32).fill(9)),
         amountSat: (options.amountSat ?? AMOUNT_SAT) as Satoshi,
         pushMsat: (options.pushMsat ?? 0n) as Msat,
+        prestage: options.prestage ?? false,
       },
       alice.context(),
     );
@@ -342,7 +350,7 @@ export class ChannelPair {
   }
 
   /** An open channel: Alice funded it. */
-  open(options: { pushMsat?: bigint; amountSat?: bigint } = {}): this {
+  open(options: Opening = {}): this {
     this.propose(options);
     this.answer();
     this.deliver("bob");

@@ -1,8 +1,19 @@
 import { expect } from "vitest";
 import type { Msat } from "../../src/core/base/index.ts";
 import { commitmentFee, createCommitmentBuffer } from "../../src/core/bitcoin/index.ts";
-import type { ChannelPolicy, ChannelRows, HtlcRow } from "../../src/core/payment-channel/index.ts";
-import { ChannelPair, hashOf, type Packet, type Party, type PartyName, rowsOf, secret, text } from "./channel-pair.ts";
+import type { ChannelPolicy, ChannelRows, HtlcRow, Side } from "../../src/core/payment-channel/index.ts";
+import { isRequested } from "../../src/core/payment-channel/rows.ts";
+import {
+  ChannelPair,
+  hashOf,
+  type Opening,
+  type Packet,
+  type Party,
+  type PartyName,
+  rowsOf,
+  secret,
+  text,
+} from "./channel-pair.ts";
 
 /** What one batch of a node takes in. */
 export type Action =
@@ -13,6 +24,11 @@ export type Action =
   | { readonly type: "offer_most" }
   /** Settles or fails one of the HTLCs that wait for it. */
   | { readonly type: "decide"; readonly which: number; readonly fulfill: boolean }
+  /** With pre-staging: takes back one of its requests, answers one of the peer's. */
+  | { readonly type: "withdraw"; readonly which: number }
+  | { readonly type: "answer"; readonly which: number; readonly accept: boolean }
+  /** The party sees the chain grow. */
+  | { readonly type: "blocks"; readonly blocks: number }
   | { readonly type: "fee"; readonly feeRate: number }
   /** The party's chain says something else about fees. */
   | { readonly type: "estimate"; readonly nextBlock: number }
@@ -38,6 +54,7 @@ type Stored = {
   readonly told: number;
   readonly broadcasts: number;
   readonly offered: ReadonlyMap<bigint, Offered>;
+  readonly height: number;
 };
 
 /** An HTLC as the payment engine of its offerer sees it. */
@@ -72,6 +89,7 @@ class Node {
       told: party.tells.length,
       broadcasts: party.broadcasts.length,
       offered: new Map(this.offered),
+      height: party.height,
     };
   }
 
@@ -97,10 +115,19 @@ class Node {
 
   /** HTLCs that were told to be ours to decide about, and still are. */
   waiting(): HtlcRow[] {
-    const { htlcs } = this.party.channel;
+    const { htlcs, removalRequests } = this.party.channel;
+    const isDecided = (id: bigint) => removalRequests.get(id)?.by === "local";
     const told = new Map<bigint, HtlcRow>();
     for (const tell of this.party.tells) if (tell.type === "htlc_cleared") told.set(tell.htlc.id, tell.htlc);
-    return [...told.values()].filter(({ id }) => htlcs.get(id)?.removal === undefined && htlcs.has(id));
+    return [...told.values()].filter(
+      ({ id }) => htlcs.get(id)?.removal === undefined && htlcs.has(id) && !isDecided(id),
+    );
+  }
+
+  /** Requests of one side to add an HTLC that have no answer. */
+  requests(offerer: Side): bigint[] {
+    const requested = [...this.party.channel.htlcs.values()].filter(isRequested);
+    return requested.filter((htlc) => htlc.offerer === offerer).map(({ id }) => id);
   }
 
   commit(): readonly Packet[] {
@@ -122,14 +149,15 @@ class Node {
     party.tells.length = stored.told;
     party.broadcasts.length = stored.broadcasts;
     this.heard = stored.told;
+    party.height = stored.height;
     this.offered = new Map(stored.offered);
   }
 }
 
-function offering(number: number, amountMsat: bigint) {
+function offering(number: number, amountMsat: bigint, height: number) {
   const paymentHash = hashOf(number);
   const route = new Uint8Array(0);
-  return { type: "offer" as const, amountMsat: amountMsat as Msat, paymentHash, expiry: 400, route };
+  return { type: "offer" as const, amountMsat: amountMsat as Msat, paymentHash, expiry: height + 290, route };
 }
 
 /** The greatest amount above the dust limit that the party may offer now, or 1. */
@@ -137,7 +165,7 @@ function most(party: Party): bigint {
   let [good, bad] = [1n, 0x1_0000_0000n];
   while (bad - good > 1n) {
     const amountMsat = (good + bad) / 2n;
-    if (amountMsat < 546_000n || party.ask(offering(0, amountMsat)) === undefined) good = amountMsat;
+    if (amountMsat < 546_000n || party.ask(offering(0, amountMsat, party.height)) === undefined) good = amountMsat;
     else bad = amountMsat;
   }
   return good < 546_000n ? 1n : good;
@@ -146,14 +174,13 @@ function most(party: Party): bigint {
 const NAMES = ["alice", "bob"] as const;
 
 function shared(
-  amountSat: bigint,
-  pushMsat: bigint,
+  opening: Opening,
   policies: { alice: Partial<ChannelPolicy>; bob: Partial<ChannelPolicy> },
   estimate: number,
 ) {
   const pair = new ChannelPair(policies);
   for (const name of NAMES) pair[name].fees = { ...pair[name].fees, nextBlock: estimate };
-  return pair.open({ amountSat, pushMsat });
+  return pair.open(opening);
 }
 
 /**
@@ -169,13 +196,14 @@ export class Schedule {
   constructor(options: {
     amountSat: bigint;
     pushMsat: bigint;
+    prestage?: boolean;
     alice?: Partial<ChannelPolicy>;
     bob?: Partial<ChannelPolicy>;
     /** At the opening, for both. */
     estimate?: number;
   }) {
-    const { amountSat, pushMsat, alice = {}, bob = {}, estimate = 2_000 } = options;
-    const pair = shared(amountSat, pushMsat, { alice, bob }, estimate);
+    const { amountSat, pushMsat, prestage = false, alice = {}, bob = {}, estimate = 2_000 } = options;
+    const pair = shared({ amountSat, pushMsat, prestage }, { alice, bob }, estimate);
     // One of the two builds its commitments the fast way, the other plainly: their signatures have to fit.
     pair.alice.buffer = createCommitmentBuffer();
     this.nodes = { alice: new Node(pair.alice), bob: new Node(pair.bob) };
@@ -227,14 +255,27 @@ export class Schedule {
     else if (action.type === "offer_most") this.offer(node, most(party));
     else if (action.type === "decide") {
       this.decide(name, action.which, action.fulfill);
-    } else if (action.type === "fee") party.run({ type: "set_fee", feeRate: action.feeRate });
+    } else if (action.type === "withdraw" || action.type === "answer") this.request(node, action);
+    else if (action.type === "blocks") party.height += action.blocks;
+    else if (action.type === "fee") party.run({ type: "set_fee", feeRate: action.feeRate });
     else if (action.type === "estimate") node.estimated(action.nextBlock);
     else party.run({ type: "close", script: undefined });
   }
 
+  private request(node: Node, action: Extract<Action, { type: "withdraw" | "answer" }>): void {
+    const { party } = node;
+    const ids = node.requests(action.type === "withdraw" ? "local" : "remote");
+    const id = ids[action.which % Math.max(ids.length, 1)];
+    if (id === undefined || !party.ready) return;
+    // A request that has become impossible is rejected at the end of the batch.
+    if (action.type === "withdraw") party.run({ type: "withdraw_add", id });
+    else if (action.accept) party.run({ type: "accept_add", id });
+    else party.run({ type: "reject_add", id, reason: new Uint8Array([2]) });
+  }
+
   private offer(node: Node, amountMsat: bigint): void {
     const number = ++this.secrets;
-    if (node.party.run(offering(number, amountMsat)) !== undefined) return;
+    if (node.party.run(offering(number, amountMsat, node.party.height)) !== undefined) return;
     node.offered.set(node.party.channel.totals.localLastId, { number, amountMsat, end: undefined });
   }
 
@@ -283,17 +324,24 @@ export class Schedule {
   private checkRevealed(name: PartyName, made: readonly Packet[]): void {
     const peer = this.other(name);
     const theirs = this.nodes[peer].outbox.slice(0, this.nodes[name].stored.received).filter((p) => p !== undefined);
+    const ours = this.nodes[name].outbox.filter((p) => p !== undefined);
     for (const { pkt } of made) {
       const { message } = pkt;
-      if (message.type !== "update_fulfill_htlc") continue;
-      const add = theirs.find(({ pkt: { message: m } }) => m.type === "update_add_htlc" && m.id === message.id);
+      if (message.type !== "update_fulfill_htlc" && message.type !== "settle_request") continue;
+      // What staged the add: the peer's message, or our answer to it.
+      const staged = message.type === "settle_request" ? "add_accept" : "update_add_htlc";
+      const by = staged === "add_accept" ? ours : theirs;
+      const add = by.find(({ pkt: { message: m } }) => m.type === staged && m.id === message.id);
       expect(add).toBeDefined();
       const number = add?.number ?? Number.POSITIVE_INFINITY;
       const ourCommitment = theirs.findLast(({ pkt: { message: m } }) => m.type === "update_commit");
-      expect(ourCommitment?.number ?? 0).toBeGreaterThan(number);
       const revoked = theirs.filter(({ pkt: { message: m } }) => m.type === "update_revocation").length;
-      const signed = this.nodes[name].outbox.filter((p) => p?.pkt.message.type === "update_commit");
-      expect(signed[revoked - 1]?.acknowledge ?? 0).toBeGreaterThanOrEqual(number);
+      const signed = ours.filter((p) => p.pkt.message.type === "update_commit")[revoked - 1];
+      const covers = (commit: Packet | undefined, signedByPeer: boolean) =>
+        commit !== undefined &&
+        ((by === theirs) === signedByPeer ? commit.number > number : commit.acknowledge >= number);
+      expect(covers(ourCommitment, true)).toBe(true);
+      expect(covers(signed, false)).toBe(true);
     }
   }
 
@@ -305,6 +353,7 @@ export class Schedule {
       for (const name of NAMES) {
         const waiting = this.nodes[name].waiting();
         const actions: Action[] = waiting.map(({ id }) => ({ type: "decide", which: 0, fulfill: fulfill(id) }));
+        for (const _ of this.nodes[name].requests("remote")) actions.push({ type: "answer", which: 0, accept: true });
         this.batch(name, [{ type: "receive", packets: 1000 }, ...actions], false);
       }
       const moved = NAMES.some((name, i) => this.nodes[name].party.changes.length !== before[i]);

@@ -1,12 +1,15 @@
 // Adding an HTLC (seed 001 section 3.2). The message itself stages it: update_add_htlc -->
+// With pre-staging it only asks, under the same rules: add_request -->   (see add-requests.ts)
 
+import { equalBytes } from "../base/index.ts";
 import { commitmentFee, splitFee } from "../bitcoin/index.ts";
 import type { PktMessage } from "../wire/index.ts";
 import { withLocalChange } from "./changes.ts";
 import type { ChannelErrorType } from "./errors.ts";
 import type { Context, Input } from "./input.ts";
-import { type StepResult, send, step, unexpected, violation } from "./outcome.ts";
+import { NOTHING, type StepResult, send, step, tell, unexpected, violation } from "./outcome.ts";
 import {
+  type ChannelPolicy,
   dustCapSat,
   estimatedFeeRate,
   feeRateFloor,
@@ -22,7 +25,10 @@ import { type View, withAdd } from "./view.ts";
 /** What the field of the message can say: 32 bits. */
 const MAX_AMOUNT_MSAT = 0xffff_ffffn;
 
-type UpdateAdd = Extract<PktMessage, { type: "update_add_htlc" }>;
+/** Twice as many HTLCs as may stand: a request that is rejected costs its sender nothing else. */
+const MAX_ROWS = 2 * MAX_OFFERED;
+
+type Add = Extract<PktMessage, { type: "update_add_htlc" | "add_request" }>;
 
 /** A limit that an add would break, in words that fit both directions. */
 type Excess = {
@@ -31,6 +37,18 @@ type Excess = {
   readonly limit: bigint | number;
   readonly actual: bigint | number;
 };
+
+/**
+ * HTLCs of a side that we have to hold, this one included: with those that are removed, or rejected, and of which
+ * commitments have yet to say so. The offerer holds all that its peer holds, so that the limit is the same for both.
+ */
+function rowsOffered({ htlcs }: ChannelState, offerer: Side): number {
+  // Mostly there are not that many of both sides.
+  if (htlcs.size < MAX_ROWS) return htlcs.size + 1;
+  let rows = 1;
+  for (const htlc of htlcs.values()) if (htlc.offerer === offerer) rows++;
+  return rows;
+}
 
 /** What a side keeps in the worse of the two commitments once its fee share is paid, in satoshi. */
 function afterFees(view: View, side: Side): bigint {
@@ -89,6 +107,7 @@ export function offer(state: ChannelState, input: Extract<Input, { type: "offer"
   if (state.revocationLocks.has(lockOf(paymentHash))) return violation("payment_hash_is_revocation_hash", "B2-34");
   const low = lowFeeRate(state.view, context);
   if (low !== undefined) return violation("fee_rate_too_low", "B2-25", low);
+  const { prestage } = state.channel;
   const htlc: HtlcRow = {
     id: nextId(state, "local"),
     offerer: "local",
@@ -96,15 +115,18 @@ export function offer(state: ChannelState, input: Extract<Input, { type: "offer"
     paymentHash,
     expiry,
     route,
-    requestNumber: 0,
-    addNumber: context.nextPacketNumber,
+    requestNumber: prestage ? context.nextPacketNumber : 0,
+    addNumber: prestage ? 0 : context.nextPacketNumber,
     removal: undefined,
     removedBy: "remote",
     removeNumber: 0,
   };
+  const rows = prestage ? rowsOffered(state, "local") : 0;
+  if (rows > MAX_ROWS) return violation("too_many_htlcs", "B2-19", { limit: MAX_ROWS, actual: rows });
   const broken = excess(state, withAdd(state.view, htlc), "local", Math.min(policy.maxHtlcs, MAX_OFFERED_NON_DUST));
   if (broken !== undefined) return violation(broken.kind, broken.rule, { limit: broken.limit, actual: broken.actual });
-  const message = { type: "update_add_htlc" as const, id: htlc.id, amountMsat, paymentHash, expiry, route };
+  const type = prestage ? ("add_request" as const) : ("update_add_htlc" as const);
+  const message = { type, id: htlc.id, amountMsat, paymentHash, expiry, route };
   return step([{ type: "htlc_added", row: htlc }], [send(state, message)]);
 }
 
@@ -143,10 +165,13 @@ const AS_VIOLATION: Record<Excess["kind"], ChannelErrorType> = {
 /** A peer's add, judged in the peer's view: its own changes, and ours up to this message's acknowledge. */
 export function receiveAdd(
   state: ChannelState,
-  message: UpdateAdd,
+  message: Add,
   input: Extract<Input, { type: "packet" }>,
+  policy: ChannelPolicy,
 ): StepResult {
-  if (state.stage.stage !== "open") return unexpected("update_add_htlc", state.stage.stage, "B2-13");
+  const { prestage } = state.channel;
+  if (state.stage.stage !== "open") return unexpected(message.type, state.stage.stage, "B2-13");
+  if (isStagedAlready(state, message)) return NOTHING;
   if (state.clearing.remote !== undefined || hasCommittedToClearing(state)) {
     return violation("remote_add_while_closing", "B2-32");
   }
@@ -165,18 +190,30 @@ export function receiveAdd(
     paymentHash: message.paymentHash,
     expiry: message.expiry,
     route: message.route,
-    requestNumber: 0,
-    addNumber: input.number,
+    requestNumber: prestage ? input.number : 0,
+    addNumber: prestage ? 0 : input.number,
     removal: undefined,
     removedBy: "local",
     removeNumber: 0,
   };
+  const rows = prestage ? rowsOffered(state, "remote") : 0;
+  if (rows > MAX_ROWS) return violation("remote_too_many_htlcs", "B2-19", { limit: MAX_ROWS, actual: rows });
   const view = withAdd(peerView(state, input.acknowledge), htlc);
   const broken = excess(state, view, "remote", MAX_OFFERED_NON_DUST);
   if (broken !== undefined) {
     return violation(AS_VIOLATION[broken.kind], broken.rule, { limit: broken.limit, actual: broken.actual });
   }
-  return step([{ type: "htlc_added", row: htlc }]);
+  const asks = prestage && policy.prestageAdds === "ask";
+  return step([{ type: "htlc_added", row: htlc }], asks ? [tell({ type: "add_requested", htlc })] : []);
+}
+
+/** A request for what is staged already, which counts as accepting it. Spec: LS-18. */
+function isStagedAlready(state: ChannelState, message: Add): boolean {
+  const htlc = message.type === "add_request" ? state.htlcs.get(message.id) : undefined;
+  if (htlc === undefined || htlc.offerer !== "remote" || htlc.addNumber === 0) return false;
+  const { amountMsat, expiry, paymentHash, route } = message;
+  const isSame = amountMsat === htlc.amountMsat && expiry === htlc.expiry;
+  return isSame && equalBytes(paymentHash, htlc.paymentHash) && equalBytes(route, htlc.route);
 }
 
 /** Whether the peer has signed a commitment after it had processed our close_clearing. Spec: B2-32. */

@@ -10,6 +10,7 @@ import {
   type FeeRow,
   type FundingRow,
   type HtlcRow,
+  isRequested,
   type Removal,
   type RemovalRequestRow,
   type RevocationHashRow,
@@ -169,8 +170,7 @@ function applyAdd(state: ChannelState, row: HtlcRow): void {
 
 function applyAccept(state: ChannelState, id: bigint, addNumber: number): void {
   const htlc = state.htlcs.get(id);
-  const waits = htlc !== undefined && htlc.requestNumber > 0 && htlc.addNumber === 0 && htlc.removal === undefined;
-  invariant(waits, `HTLC ${id} is requested, and accepted once`);
+  invariant(htlc !== undefined && isRequested(htlc), `HTLC ${id} is requested, and accepted once`);
   state.htlcs.set(id, { ...htlc, addNumber });
   const side = addedBy(htlc);
   state.lastChange[side] = addNumber;

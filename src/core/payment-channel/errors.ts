@@ -23,6 +23,13 @@ const REACTIONS = {
   htlc_not_cleared: "refuse",
   already_removed: "refuse",
   wrong_preimage: "refuse",
+  /** We or the peer don't have channels with pre-staging. */
+  prestage_unavailable: "refuse",
+  /** Not an HTLC that is requested, and neither accepted nor rejected. */
+  not_prestaged: "refuse",
+  /** Our own request to remove it is under way. */
+  removal_requested: "refuse",
+  not_expired: "refuse",
   too_much_unacknowledged: "refuse",
   amount_out_of_range: "refuse",
   push_too_large: "refuse",
@@ -59,6 +66,10 @@ const REACTIONS = {
   remote_htlc_not_cleared: "fail_channel",
   remote_already_removed: "fail_channel",
   remote_wrong_preimage: "fail_channel",
+  remote_not_prestaged: "fail_channel",
+  remote_removal_requested: "fail_channel",
+  /** It accepts what nobody asked for, or what its own request excludes. */
+  remote_removal_not_requested: "fail_channel",
   remote_add_while_closing: "fail_channel",
   remote_cannot_pay_fee: "fail_channel",
   empty_commit: "fail_channel",

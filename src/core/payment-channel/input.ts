@@ -55,6 +55,11 @@ export type Input =
     }
   | { readonly type: "fulfill"; readonly id: bigint; readonly preimage: Uint8Array }
   | { readonly type: "fail_htlc"; readonly id: bigint; readonly reason: Uint8Array }
+  /** Answers a request of the peer to add an HTLC, where the policy says `ask`. Spec: LS-17. */
+  | { readonly type: "accept_add"; readonly id: bigint }
+  | { readonly type: "reject_add"; readonly id: bigint; readonly reason: Uint8Array }
+  /** Takes a request of ours to add an HTLC back. */
+  | { readonly type: "withdraw_add"; readonly id: bigint }
   | { readonly type: "set_fee"; readonly feeRate: number }
   /** Close cooperatively, to `script` or to the final key. */
   | { readonly type: "close"; readonly script: Uint8Array | undefined }
@@ -75,6 +80,8 @@ export type Input =
 
 /** What a channel tells the payment engine or the wallet, in the same batch. */
 export type Tell =
+  /** The peer asks to add an HTLC, and the policy is to ask: accept or reject it. Spec: LS-17. */
+  | { readonly type: "add_requested"; readonly htlc: HtlcRow }
   /** An HTLC offered to us is irrevocably committed: settle it, fail it, or forward it. Spec: LS-19. */
   | { readonly type: "htlc_cleared"; readonly htlc: HtlcRow }
   /** The peer revealed the preimage of an HTLC that we offered. */
@@ -84,7 +91,7 @@ export type Tell =
       readonly paymentHash: PaymentHash;
       readonly preimage: Uint8Array;
     }
-  /** An HTLC that we offered was failed, and is gone from every commitment that counts. */
+  /** An HTLC that we offered was failed and is gone from every commitment that counts, or was rejected before it was in one. */
   | {
       readonly type: "htlc_failed";
       readonly id: bigint;

@@ -47,13 +47,16 @@ export type OpenRequest = {
   /** Given to the peer at the start. */
   readonly pushMsat: Msat;
   readonly feeRate?: number;
+  /** HTLCs are to be requested before they are staged; by default they are not. Spec: LS-16. */
+  readonly prestage?: boolean;
   readonly closeScript?: Uint8Array;
 };
 
 /** Begins a channel that we fund. Refuses what the peer would have to refuse. Spec: B2-7..B2-9, B2-12. */
 export function begin(request: OpenRequest, context: Context): Result<Begun, ChannelError> {
-  const { amountSat, pushMsat, index, closeScript } = request;
+  const { amountSat, pushMsat, index, closeScript, prestage = false } = request;
   if (!context.peerReady) return violation("peer_not_ready", "B2-7");
+  if (prestage && !context.policy.prestage) return violation("prestage_unavailable", "LS-16");
   const judged = judgeWish({ ...request, initiatorSat: amountSat }, context);
   if (!judged.ok) return judged;
   const row: ChannelRow = {
@@ -63,7 +66,7 @@ export function begin(request: OpenRequest, context: Context): Result<Begun, Cha
     initiator: "local",
     plannedAmountSat: amountSat,
     pushMsat,
-    prestage: false,
+    prestage,
     createdAt: context.now,
   };
   const state = newChannelState(request.temporaryId, row);
@@ -102,7 +105,7 @@ export function accept(
     initiator: "remote",
     plannedAmountSat: undefined,
     pushMsat: message.pushMsat,
-    prestage: false,
+    prestage: message.prestage,
     createdAt: context.now,
   };
   const asked = { feeRate: ownFeeRate(context.fees, 0), minDepth: context.policy.minDepth, closeScript: undefined };
@@ -140,6 +143,9 @@ export function receiveOpenChannel(state: ChannelState, message: OpenChannel, co
   }
   if (message.pushMsat !== 0n) {
     return violation("remote_terms_unacceptable", "B2-9", { detail: "push_msat from the side that does not fund" });
+  }
+  if (message.prestage !== state.channel.prestage) {
+    return violation("remote_terms_unacceptable", "LS-16", { detail: "pre-staging on one side only" });
   }
   if (state.terms.remote !== undefined) return unexpected("second open_channel", state.stage.stage, "B2-7");
   const judged = judgeTerms(message, own, state.channel.index, context);

@@ -22,6 +22,13 @@ export type ChannelPolicy = {
   readonly maxHtlcs: number;
   /** How far ahead an expiry may lie. */
   readonly expiryHorizon: number;
+  /** Whether we have channels with pre-staging at all. Spec: LS-16. */
+  readonly prestage: boolean;
+  /**
+   * Who says yes to an HTLC that a peer requests: `accept`, the channel, where its limits allow; `ask`, whoever is told of
+   * the request. Limits reject it in either case. Spec: LS-17.
+   */
+  readonly prestageAdds: "accept" | "ask";
   /** Revocation hashes given ahead, the two of the seed included: 2 to 16. Spec: LS-14. */
   readonly window: number;
   /** Our commitments' fee rates follow the estimate; else they stay as opened until the user sets them. Spec: B2-25. */
@@ -57,6 +64,8 @@ export const DEFAULT_POLICY: ChannelPolicy = {
   minAmountSat: 20_000n as Satoshi,
   maxHtlcs: 1000,
   expiryHorizon: 4032,
+  prestage: true,
+  prestageAdds: "accept",
   window: 16,
   automaticFees: true,
 };

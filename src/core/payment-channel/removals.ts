@@ -2,36 +2,18 @@
 //
 //   update_fulfill_htlc -->   or   update_fail_htlc -->
 //
-// B2-23 as the seed has it ("in its current commitment") lets a double fulfil create money; hence the stricter check.
+// With pre-staging the receiver asks for it instead: see removal-requests.ts.
 
-import { equalBytes } from "../base/index.ts";
-import { sha256 } from "../crypto/index.ts";
 import type { PktMessage } from "../wire/index.ts";
-import type { ChannelErrorType } from "./errors.ts";
 import type { Context, Input } from "./input.ts";
 import { type StepResult, send, step, tell, unexpected, violation } from "./outcome.ts";
-import type { Removal, Side } from "./rows.ts";
-import { type ChannelState, type Htlc, isCleared, isLate } from "./state.ts";
+import { removalObstacle, removalViolation } from "./removal-obstacle.ts";
+import { requestRemoval } from "./removal-requests.ts";
+import type { Removal } from "./rows.ts";
+import { type ChannelState, isLate } from "./state.ts";
 
 type Fulfill = Extract<PktMessage, { type: "update_fulfill_htlc" }>;
 type Fail = Extract<PktMessage, { type: "update_fail_htlc" }>;
-
-type Obstacle = "unknown_htlc" | "htlc_not_cleared" | "already_removed" | "wrong_preimage";
-
-/** Why the HTLC that `offerer` offered can't be removed this way now. */
-function obstacle(state: ChannelState, id: bigint, offerer: Side, removal: Removal): Htlc | Obstacle {
-  const htlc = state.htlcs.get(id);
-  if (htlc === undefined || htlc.offerer !== offerer) return "unknown_htlc";
-  if (htlc.removal !== undefined) return "already_removed";
-  if (!isCleared(state, htlc)) return "htlc_not_cleared";
-  if (removal.type === "fulfilled" && !isPreimage(removal.preimage, htlc.paymentHash)) return "wrong_preimage";
-  return htlc;
-}
-
-/** Scripts take a preimage of 32 bytes only, whatever else may have the same hash. */
-function isPreimage(preimage: Uint8Array, paymentHash: Uint8Array): boolean {
-  return preimage.length === 32 && equalBytes(sha256(preimage), paymentHash);
-}
 
 /** Settles an HTLC offered to us. The preimage leaves only for a cleared add. Spec: B2-22, B2-23. */
 export function fulfill(state: ChannelState, id: bigint, preimage: Uint8Array, context: Context): StepResult {
@@ -46,10 +28,11 @@ export function failHtlc(state: ChannelState, id: bigint, reason: Uint8Array, co
 function remove(state: ChannelState, id: bigint, removal: Removal, context: Context): StepResult {
   if (state.stage.stage !== "open") return violation("not_open", "B2-13", { detail: state.stage.stage });
   if (!context.peerReady) return violation("peer_not_ready", "B2-4");
-  const found = obstacle(state, id, "remote", removal);
+  const found = removalObstacle(state, id, "remote", removal);
   if (typeof found === "string") return violation(found, "B2-23", { actual: id });
   if (removal.type === "fulfilled" && isLate(state, found))
     return violation("channel_closing", "B2-32", { actual: id });
+  if (state.channel.prestage) return requestRemoval(state, found, removal, context);
   const message: PktMessage =
     removal.type === "fulfilled"
       ? { type: "update_fulfill_htlc", id, preimage: removal.preimage }
@@ -59,13 +42,6 @@ function remove(state: ChannelState, id: bigint, removal: Removal, context: Cont
     [send(state, message)],
   );
 }
-
-const AS_VIOLATION: Record<Obstacle, ChannelErrorType> = {
-  unknown_htlc: "remote_unknown_htlc",
-  htlc_not_cleared: "remote_htlc_not_cleared",
-  already_removed: "remote_already_removed",
-  wrong_preimage: "remote_wrong_preimage",
-};
 
 /** The peer settles or fails what we offered. A preimage is passed on at once; a failure only when it has settled. */
 export function receiveRemoval(
@@ -78,8 +54,8 @@ export function receiveRemoval(
     message.type === "update_fulfill_htlc"
       ? { type: "fulfilled", preimage: message.preimage }
       : { type: "failed", reason: message.reason };
-  const found = obstacle(state, message.id, "local", removal);
-  if (typeof found === "string") return violation(AS_VIOLATION[found], "B2-23", { actual: message.id });
+  const found = removalObstacle(state, message.id, "local", removal);
+  if (typeof found === "string") return violation(removalViolation(found), "B2-23", { actual: message.id });
   const { id, paymentHash } = found;
   return step(
     [{ type: "htlc_removed", id, removal, removedBy: "remote", removeNumber: input.number }],

@@ -141,6 +141,11 @@ export function addedBy({ offerer, requestNumber }: HtlcRow): Side {
   return requestNumber === 0 ? offerer : otherSide(offerer);
 }
 
+/** Requested, and neither accepted nor rejected. Spec: LS-16. */
+export function isRequested({ requestNumber, addNumber, removal }: HtlcRow): boolean {
+  return requestNumber > 0 && addNumber === 0 && removal === undefined;
+}
+
 /**
  * A request to remove an HTLC that is not accepted yet, at most one per HTLC: where the requests of both sides cross, that of the
  * HTLC's receiver stands. Spec: LS-22, LS-23.

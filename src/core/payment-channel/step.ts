@@ -1,5 +1,14 @@
 import { assertNever } from "../base/index.ts";
 import type { PktMessage } from "../wire/index.ts";
+import {
+  acceptAdd,
+  answerAdds,
+  receiveAddAccept,
+  receiveAddReject,
+  receiveAddWithdraw,
+  rejectAdd,
+  withdrawAdd,
+} from "./add-requests.ts";
 import { offer, receiveAdd } from "./adds.ts";
 import type { ChannelChange } from "./changes.ts";
 import { close, closeIfDue, newestClose, receiveClearing, receiveCloseSignature } from "./closing.ts";
@@ -17,7 +26,10 @@ import {
   receiveOpenComplete,
 } from "./opening.ts";
 import { moveTo, NOTHING, step as outcome, type StepResult, send, tell, unexpected } from "./outcome.ts";
+import type { ChannelPolicy } from "./policy.ts";
+import { receiveRemovalAccept, receiveSettleRequest, receiveTimeoutRequest, tendRemovals } from "./removal-requests.ts";
 import { failHtlc, fulfill, receiveRemoval } from "./removals.ts";
+import { isRequested } from "./rows.ts";
 import { type ChannelState, isCleared, isLate } from "./state.ts";
 
 /**
@@ -29,7 +41,7 @@ export function step(state: ChannelState, input: Input, context: Context): StepR
     case "packet":
       return receive(state, input, context);
     case "peer_ready":
-      return tellAgain(state);
+      return tellAgain(state, context.policy);
     case "funded":
       return funded(state, input, context);
     case "funding_failed":
@@ -41,6 +53,12 @@ export function step(state: ChannelState, input: Input, context: Context): StepR
       return fulfill(state, input.id, input.preimage, context);
     case "fail_htlc":
       return failHtlc(state, input.id, input.reason, context);
+    case "accept_add":
+      return acceptAdd(state, input.id, context);
+    case "reject_add":
+      return rejectAdd(state, input.id, input.reason, context);
+    case "withdraw_add":
+      return withdrawAdd(state, input.id, context);
     case "set_fee":
       return setFee(state, input.feeRate, context);
     case "close":
@@ -93,10 +111,21 @@ function receiveMessage(
     case "open_complete":
       return receiveOpenComplete(state);
     case "update_add_htlc":
-      return receiveAdd(state, message, input);
     case "update_fulfill_htlc":
     case "update_fail_htlc":
+      if (state.channel.prestage) return unexpected(`${message.type} with pre-staging`, state.stage.stage, "LS-17");
+      if (message.type === "update_add_htlc") return receiveAdd(state, message, input, context.policy);
       return receiveRemoval(state, message, input);
+    case "add_request":
+    case "add_accept":
+    case "add_reject":
+    case "add_withdraw":
+    case "settle_request":
+    case "settle_accept":
+    case "timeout_request":
+    case "timeout_accept":
+      if (!state.channel.prestage) return unexpected(`${message.type} without pre-staging`, state.stage.stage, "LS-17");
+      return receivePrestaging(state, message, input, context);
     case "update_fee":
       return receiveFee(state, message, input, context);
     case "update_commit":
@@ -117,11 +146,42 @@ function receiveMessage(
   }
 }
 
+type Prestaging = Extract<PktMessage, { type: `add_${string}` | `settle_${string}` | `timeout_${string}` }>;
+
+function receivePrestaging(
+  state: ChannelState,
+  message: Prestaging,
+  input: Extract<Input, { type: "packet" }>,
+  context: Context,
+): StepResult {
+  switch (message.type) {
+    case "add_request":
+      return receiveAdd(state, message, input, context.policy);
+    case "add_accept":
+      return receiveAddAccept(state, message, input);
+    case "add_reject":
+      return receiveAddReject(state, message, input);
+    case "add_withdraw":
+      return receiveAddWithdraw(state, message, context);
+    case "settle_request":
+      return receiveSettleRequest(state, message, input);
+    case "timeout_request":
+      return receiveTimeoutRequest(state, message, input);
+    case "settle_accept":
+    case "timeout_accept":
+      return receiveRemovalAccept(state, message, input);
+    default:
+      return assertNever(message);
+  }
+}
+
+const DUE = [completeIfDue, closedIfDue, answerAdds, tendRemovals, closeIfDue, feeIfDue, commitIfDue] as const;
+
 /** One signature for all changes of the batch, after what is due besides has been said. Spec: LS-25. */
 function endOfBatch(state: ChannelState, context: Context): StepResult {
   const late = failLateHtlcs(state, context);
   if (late !== undefined) return late;
-  for (const due of [completeIfDue, closedIfDue, closeIfDue, feeIfDue, commitIfDue]) {
+  for (const due of DUE) {
     const result = due(state, context);
     if (!result.ok || result.value.changes.length > 0) return result;
   }
@@ -131,6 +191,8 @@ function endOfBatch(state: ChannelState, context: Context): StepResult {
 /** Fails, one at a time, the HTLCs that came after our close_clearing. Spec: B2-32. */
 function failLateHtlcs(state: ChannelState, context: Context): StepResult | undefined {
   if (state.clearing.local === undefined || state.stage.stage !== "open" || !context.peerReady) return undefined;
+  // There, what comes late is rejected instead.
+  if (state.channel.prestage) return undefined;
   for (const htlc of state.htlcs.values()) {
     if (isLate(state, htlc) && htlc.removal === undefined && isCleared(state, htlc)) {
       return failHtlc(state, htlc.id, new TextEncoder().encode("channel is closing"), context);
@@ -140,11 +202,14 @@ function failLateHtlcs(state: ChannelState, context: Context): StepResult | unde
 }
 
 /** After a reconnect nobody may remember what was told before: say again which HTLCs wait for a decision. */
-function tellAgain(state: ChannelState): StepResult {
+function tellAgain(state: ChannelState, policy: ChannelPolicy): StepResult {
   const effects: Effect[] = [];
   for (const htlc of state.htlcs.values()) {
-    const waits = htlc.offerer === "remote" && htlc.removal === undefined && isCleared(state, htlc);
-    if (waits && !isLate(state, htlc)) effects.push(tell({ type: "htlc_cleared", htlc }));
+    if (htlc.offerer !== "remote" || htlc.removal !== undefined || isLate(state, htlc)) continue;
+    if (isCleared(state, htlc)) {
+      const isDecided = state.removalRequests.get(htlc.id)?.by === "local";
+      if (!isDecided) effects.push(tell({ type: "htlc_cleared", htlc }));
+    } else if (isRequested(htlc) && policy.prestageAdds === "ask") effects.push(tell({ type: "add_requested", htlc }));
   }
   return outcome([], effects);
 }

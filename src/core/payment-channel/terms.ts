@@ -86,6 +86,7 @@ export function openChannelMessage(context: Context, row: ChannelRow, terms: Ter
     revocationWindow: Array.from({ length: terms.revocationHashes - 2 }, (_, i) => hash(i + 2)),
     ...(terms.channelReserveSat === undefined ? {} : { channelReserveSat: terms.channelReserveSat }),
     pushMsat: row.initiator === "local" ? row.pushMsat : (0n as Msat),
+    prestage: row.prestage,
     ...(terms.closeScript === undefined ? {} : { closeScript: terms.closeScript }),
   };
 }
@@ -130,6 +131,9 @@ export function judgeTerms(
   }
   if (equalBytes(message.commitKey, own.commitKey) || equalBytes(message.finalKey, own.finalKey)) {
     return violation("remote_terms_unacceptable", "B2-10", { detail: "the peer's key is our own" });
+  }
+  if (message.prestage && !policy.prestage) {
+    return violation("remote_terms_unacceptable", "LS-16", { detail: "pre-staging is not to be had here" });
   }
   const hashes = windowHashes(message);
   const locks = new Set(hashes.map(lockOf));

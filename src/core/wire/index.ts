@@ -1,5 +1,10 @@
+export { encodeFeatures, type Feature, hasFeature } from "./features.ts";
 export { MAX_AUTHENTICATE_CHANNELS } from "./limits.ts";
 export type {
+  AddAccept,
+  AddReject,
+  AddRequest,
+  AddWithdraw,
   Authenticate,
   AuthenticateChannel,
   CloseClearing,
@@ -12,6 +17,10 @@ export type {
   Pkt,
   PktMessage,
   ReceivedPkt,
+  SettleAccept,
+  SettleRequest,
+  TimeoutAccept,
+  TimeoutRequest,
   UnknownOdd,
   UpdateAddHtlc,
   UpdateCommit,

@@ -22,6 +22,30 @@ export type UpdateFulfillHtlc = {
 /** An HTLC removed without payment; `reason` is encrypted for the origin, at most 4,096 bytes. Spec: B2-24. */
 export type UpdateFailHtlc = { readonly type: "update_fail_htlc"; readonly id: bigint; readonly reason: Uint8Array };
 
+/** Asks to add an HTLC, with the fields of update_add_htlc. Spec: LS-17; seed 000 "ADD HTLCs". */
+export type AddRequest = Omit<UpdateAddHtlc, "type"> & { readonly type: "add_request" };
+
+/** Stages an HTLC that the other side asked for. Spec: LS-17. */
+export type AddAccept = { readonly type: "add_accept"; readonly id: bigint };
+
+/** Turns down an HTLC that the other side asked for; `reason` as in update_fail_htlc, empty where absent. Spec: LS-17. */
+export type AddReject = { readonly type: "add_reject"; readonly id: bigint; readonly reason: Uint8Array };
+
+/** Takes an add_request back, unless it is accepted already. */
+export type AddWithdraw = { readonly type: "add_withdraw"; readonly id: bigint };
+
+/** Asks to settle an HTLC with its 32-byte preimage. Spec: LS-22; seed 000 "HTLC Settle". */
+export type SettleRequest = { readonly type: "settle_request"; readonly id: bigint; readonly preimage: Uint8Array };
+
+/** Stages the settlement that the other side asked for. */
+export type SettleAccept = { readonly type: "settle_accept"; readonly id: bigint };
+
+/** Asks to give an HTLC back; `reason` as in update_fail_htlc, empty where absent. Spec: LS-23; seed 000 "Timeout". */
+export type TimeoutRequest = { readonly type: "timeout_request"; readonly id: bigint; readonly reason: Uint8Array };
+
+/** Stages the refund that the other side asked for. */
+export type TimeoutAccept = { readonly type: "timeout_accept"; readonly id: bigint };
+
 /** The fee rate of the sender's next commitments, satoshi per 1,000 bytes. Spec: seed 001 section 3.4. */
 export type UpdateFee = { readonly type: "update_fee"; readonly feeRate: number };
 
@@ -55,6 +79,8 @@ export type OpenChannel = {
   readonly channelReserveSat?: Satoshi;
   /** The receiver's part of the anchor. */
   readonly pushMsat: Msat;
+  /** HTLCs are requested before they are staged. Spec: LS-16. */
+  readonly prestage: boolean;
   /** 1 to 42 bytes. */
   readonly closeScript?: Uint8Array;
 };
@@ -118,6 +144,14 @@ export type PktMessage =
   | UpdateAddHtlc
   | UpdateFulfillHtlc
   | UpdateFailHtlc
+  | AddRequest
+  | AddAccept
+  | AddReject
+  | AddWithdraw
+  | SettleRequest
+  | SettleAccept
+  | TimeoutRequest
+  | TimeoutAccept
   | UpdateFee
   | UpdateCommit
   | UpdateRevocation

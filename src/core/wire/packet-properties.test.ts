@@ -51,6 +51,7 @@ const openChannel: fc.Arbitrary<PktMessage> = fc.record(
     revocationWindow: fc.array(hash, { maxLength: 14 }),
     channelReserveSat: satoshi,
     pushMsat: fc.bigInt({ min: 0n, max: MAX_SATOSHI * 1000n }).map(msat),
+    prestage: fc.boolean(),
     closeScript: script,
   },
   {
@@ -66,6 +67,7 @@ const openChannel: fc.Arbitrary<PktMessage> = fc.record(
       "initialFeeRate",
       "revocationWindow",
       "pushMsat",
+      "prestage",
     ],
   },
 );
@@ -88,6 +90,20 @@ const message: fc.Arbitrary<PktMessage> = fc.oneof(
   openChannel,
   authenticate,
   fc.record({ type: fc.constant("update_fail_htlc" as const), id: uint64, reason: bytes(0, 300) }),
+  fc.record({
+    type: fc.constant("add_request" as const),
+    id: uint64,
+    amountMsat: uint32.map(msat),
+    paymentHash: hash.map(asPaymentHash),
+    expiry: fc.nat({ max: MAX_EXPIRY_HEIGHT }),
+    route: bytes(0, 300),
+  }),
+  fc.record({
+    type: fc.constantFrom("add_accept" as const, "add_withdraw", "settle_accept", "timeout_accept"),
+    id: uint64,
+  }),
+  fc.record({ type: fc.constantFrom("add_reject" as const, "timeout_request"), id: uint64, reason: bytes(0, 300) }),
+  fc.record({ type: fc.constant("settle_request" as const), id: uint64, preimage: hash }),
   fc.record({ type: fc.constant("update_fee" as const), feeRate: uint32 }),
   fc.record({
     type: fc.constant("open_anchor" as const),

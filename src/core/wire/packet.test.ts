@@ -131,6 +131,27 @@ describe("the bytes of a message", () => {
       { type: "close_signature", closeFeeSat: sat(446), signature: SIGNATURE },
       `00 fa01 4d 08be03 ${toHex(words(2, SIGNATURE))}`,
     ],
+    [
+      {
+        type: "add_request",
+        id: 300n,
+        amountMsat: msat(1_000_000),
+        paymentHash: asPaymentHash(ONE_TO_32),
+        expiry: 800_000,
+        route: hex("aabbcc"),
+      },
+      `00 ba04 3a 08ac02 18c0843d 2a24 09 0102030405060708 11 090a0b0c0d0e0f10 19 1112131415161718 21 191a1b1c1d1e1f20
+       3a04 1080ea30 4a05 0a03 aabbcc`,
+    ],
+    [{ type: "add_accept", id: 300n }, "00 ca04 03 08ac02"],
+    [{ type: "add_reject", id: 300n, reason: hex("0a0b") }, "00 da04 09 08ac02 1a04 0a02 0a0b"],
+    [{ type: "add_reject", id: 300n, reason: NOTHING }, "00 da04 03 08ac02"],
+    [{ type: "add_withdraw", id: 300n }, "00 ea04 03 08ac02"],
+    [{ type: "settle_request", id: 0n, preimage: ONE_TO_32 }, `00 fa04 28 0800 ${toHex(words(3, ONE_TO_32))}`],
+    [{ type: "settle_accept", id: 1n }, "00 8a05 02 0801"],
+    [{ type: "timeout_request", id: 1n, reason: hex("0a0b") }, "00 9a05 08 0801 1a04 0a02 0a0b"],
+    [{ type: "timeout_request", id: 1n, reason: NOTHING }, "00 9a05 02 0801"],
+    [{ type: "timeout_accept", id: 2n ** 64n - 1n }, "00 aa05 0b 08ffffffffffffffffff01"],
     [{ type: "error", problem: "é" }, "00 c202 04 0a02 c3a9"],
     [
       {
@@ -168,9 +189,11 @@ describe("the bytes of a message", () => {
       revocationWindow: [filled(32, 4), filled(32, 5)],
       channelReserveSat: sat(10_000),
       pushMsat: msat(1),
+      prestage: true,
       closeScript: hex("00140102"),
     };
-    const ours = [words(101, filled(32, 4)), words(101, filled(32, 5)), number(103, 10_000), number(105, 1)];
+    const window = [words(101, filled(32, 4)), words(101, filled(32, 5))];
+    const ours = [...window, number(103, 10_000), number(105, 1), number(107, 1)];
     const packet = openWith({}, ...ours, block(109, hex("00140102")));
     expect(toHex(encodePkt({ channelId: undefined, message }))).toBe(toHex(packet));
     expect(messageOf(packet)).toEqual(message);
@@ -186,6 +209,7 @@ describe("the bytes of a message", () => {
       initialFeeRate: 20_000,
       revocationWindow: [],
       pushMsat: 0n,
+      prestage: false,
     });
   });
 
@@ -455,6 +479,13 @@ describe("a packet is refused", () => {
       long("update_fail_htlc", "reason", 4_096),
       "B2-1",
     );
+    for (const [member, message] of [
+      [75, "add_reject"],
+      [83, "timeout_request"],
+    ] as const) {
+      const packet = pkt(block(member, number(1, 0), block(3, block(1, filled(4_097, 0)))));
+      expectError(packet, long(message, "reason", 4_096), "B2-1");
+    }
     expectError(openWith({}, block(109, filled(43, 0))), long("open_channel", "close_script", 42, 1), "B2-8");
     expectError(pkt(block(30, block(101, NOTHING))), long("close_clearing", "close_script", 42, 1, 0), "B2-1");
     expectError(

@@ -3,9 +3,11 @@ import { asChannelId, asPaymentHash, assertNever, asTxid, err, msat, ok, type Re
 import { type FieldChecks, fieldChecks } from "./field-checks.ts";
 import {
   open_channel_anchor_offer as AnchorOffer,
+  type add_request,
   type authenticate,
   type close_clearing,
   close_clearingSchema,
+  type fail_reason,
   type open_anchor,
   type open_channel,
   open_channelSchema,
@@ -73,6 +75,22 @@ function memberOf(member: Member, check: FieldChecks): PktMessage {
       return addHtlc(member.value, check);
     case "updateFulfillHtlc":
       return { type: "update_fulfill_htlc", id: member.value.id, preimage: check.hash("r", member.value.r) };
+    case "addRequest":
+      return { ...addHtlc(member.value, check), type: "add_request" };
+    case "addAccept":
+      return { type: "add_accept", id: member.value.id };
+    case "addReject":
+      return { type: "add_reject", id: member.value.id, reason: optionalReason(member.value.reason, check) };
+    case "addWithdraw":
+      return { type: "add_withdraw", id: member.value.id };
+    case "settleRequest":
+      return { type: "settle_request", id: member.value.id, preimage: check.hash("r", member.value.r) };
+    case "settleAccept":
+      return { type: "settle_accept", id: member.value.id };
+    case "timeoutRequest":
+      return { type: "timeout_request", id: member.value.id, reason: optionalReason(member.value.reason, check) };
+    case "timeoutAccept":
+      return { type: "timeout_accept", id: member.value.id };
     case "updateFailHtlc": {
       const reason = check.bytes("reason", member.value.reason?.info, 0, MAX_REASON_BYTES);
       return { type: "update_fail_htlc", id: member.value.id, reason };
@@ -110,7 +128,11 @@ function memberOf(member: Member, check: FieldChecks): PktMessage {
   }
 }
 
-function addHtlc(value: update_add_htlc, check: FieldChecks): UpdateAddHtlc {
+function optionalReason(reason: fail_reason | undefined, check: FieldChecks): Uint8Array {
+  return reason === undefined ? new Uint8Array(0) : check.bytes("reason", reason.info, 0, MAX_REASON_BYTES);
+}
+
+function addHtlc(value: update_add_htlc | add_request, check: FieldChecks): UpdateAddHtlc {
   return {
     type: "update_add_htlc",
     id: value.id,
@@ -139,6 +161,7 @@ function openChannel(value: open_channel, check: FieldChecks): OpenChannel {
       channelReserveSat: check.satoshi("channel_reserve", value.channelReserve),
     }),
     pushMsat: check.msat("push_msat", value.pushMsat),
+    prestage: value.prestage,
     ...(isFieldSet(value, field.closeScript) && { closeScript: closeScriptOf(value.closeScript, check) }),
   };
 }

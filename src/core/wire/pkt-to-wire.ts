@@ -14,7 +14,7 @@ import {
   MAX_UINT32,
   MAX_UINT64,
 } from "./limits.ts";
-import type { Authenticate, OpenChannel, Pkt, PktMessage } from "./messages.ts";
+import type { AddRequest, Authenticate, OpenChannel, Pkt, PktMessage, UpdateAddHtlc } from "./messages.ts";
 import { PKT_FAMILY } from "./packet-family.ts";
 import { cutProblem } from "./problem-text.ts";
 
@@ -32,16 +32,23 @@ export function encodeGenerated({ channelId, message }: Pkt): Uint8Array {
 function memberOf(message: PktMessage): Member {
   switch (message.type) {
     case "update_add_htlc":
-      return {
-        case: "updateAddHtlc",
-        value: {
-          id: uint64(message.id),
-          amountMsat: Number(uint64(message.amountMsat, BigInt(MAX_UINT32))),
-          rHash: toFour(message.paymentHash),
-          expiry: blocks(message.expiry, MAX_EXPIRY_HEIGHT),
-          route: { info: sized(message.route, 0, MAX_ROUTE_BYTES) },
-        },
-      };
+      return { case: "updateAddHtlc", value: addHtlc(message) };
+    case "add_request":
+      return { case: "addRequest", value: addHtlc(message) };
+    case "add_accept":
+      return { case: "addAccept", value: { id: uint64(message.id) } };
+    case "add_reject":
+      return { case: "addReject", value: { id: uint64(message.id), ...optionalReason(message) } };
+    case "add_withdraw":
+      return { case: "addWithdraw", value: { id: uint64(message.id) } };
+    case "settle_request":
+      return { case: "settleRequest", value: { id: uint64(message.id), r: toFour(message.preimage) } };
+    case "settle_accept":
+      return { case: "settleAccept", value: { id: uint64(message.id) } };
+    case "timeout_request":
+      return { case: "timeoutRequest", value: { id: uint64(message.id), ...optionalReason(message) } };
+    case "timeout_accept":
+      return { case: "timeoutAccept", value: { id: uint64(message.id) } };
     case "update_fulfill_htlc":
       return { case: "updateFulfillHtlc", value: { id: uint64(message.id), r: toFour(message.preimage) } };
     case "update_fail_htlc":
@@ -93,6 +100,21 @@ function memberOf(message: PktMessage): Member {
   }
 }
 
+function addHtlc(message: UpdateAddHtlc | AddRequest) {
+  return {
+    id: uint64(message.id),
+    amountMsat: Number(uint64(message.amountMsat, BigInt(MAX_UINT32))),
+    rHash: toFour(message.paymentHash),
+    expiry: blocks(message.expiry, MAX_EXPIRY_HEIGHT),
+    route: { info: sized(message.route, 0, MAX_ROUTE_BYTES) },
+  };
+}
+
+/** An empty reason is left out, so that there is one encoding of it. */
+function optionalReason({ reason }: { readonly reason: Uint8Array }): { reason?: { info: Uint8Array } } {
+  return reason.length === 0 ? {} : { reason: { info: sized(reason, 0, MAX_REASON_BYTES) } };
+}
+
 function openChannel(message: OpenChannel): Member {
   const { channelReserveSat, revocationWindow } = message;
   invariant(revocationWindow.length <= MAX_REVOCATION_WINDOW, `a window has ${revocationWindow.length} hashes`);
@@ -110,6 +132,7 @@ function openChannel(message: OpenChannel): Member {
       revocationWindow: revocationWindow.map(toFour),
       ...(channelReserveSat !== undefined && { channelReserve: uint64(channelReserveSat, MAX_SATOSHI) }),
       pushMsat: uint64(message.pushMsat, MAX_SATOSHI * 1000n),
+      ...(message.prestage && { prestage: true }),
       ...closeScript(message),
     },
   };

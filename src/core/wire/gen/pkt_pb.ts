@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file pkt.proto.
  */
 export const file_pkt: GenFile = /*@__PURE__*/
-  fileDesc("Cglwa3QucHJvdG8SBnNsdWljZSI5CgtzaGEyNTZfaGFzaBIJCgFhGAEgAigGEgkKAWIYAiACKAYSCQoBYxgDIAIoBhIJCgFkGAQgAigGIjIKBHJ2YWwSCQoBYRgBIAIoBhIJCgFiGAIgAigGEgkKAWMYAyACKAYSCQoBZBgEIAIoBiJrCglzaWduYXR1cmUSCgoCcjEYASACKAYSCgoCcjIYAiACKAYSCgoCcjMYAyACKAYSCgoCcjQYBCACKAYSCgoCczEYBSACKAYSCgoCczIYBiACKAYSCgoCczMYByACKAYSCgoCczQYCCACKAYiOwoIbG9ja3RpbWUSEQoHc2Vjb25kcxgBIAEoDUgAEhAKBmJsb2NrcxgCIAEoDUgAQgoKCGxvY2t0aW1lIh0KDmJpdGNvaW5fcHVia2V5EgsKA2tleRgBIAIoDCIXCgdyb3V0aW5nEgwKBGluZm8YASACKAwiGwoLZmFpbF9yZWFzb24SDAoEaW5mbxgBIAIoDCKABAoMb3Blbl9jaGFubmVsEh8KBWRlbGF5GAEgAigLMhAuc2x1aWNlLmxvY2t0aW1lEiwKD3Jldm9jYXRpb25faGFzaBgCIAIoCzITLnNsdWljZS5zaGEyNTZfaGFzaBIqCgpjb21taXRfa2V5GAMgAigLMhYuc2x1aWNlLmJpdGNvaW5fcHVia2V5EikKCWZpbmFsX2tleRgEIAIoCzIWLnNsdWljZS5iaXRjb2luX3B1YmtleRIvCgRhbmNoGAUgAigOMiEuc2x1aWNlLm9wZW5fY2hhbm5lbC5hbmNob3Jfb2ZmZXISFAoJbWluX2RlcHRoGAYgASgNOgEwEhgKEGluaXRpYWxfZmVlX3JhdGUYByACKA0SMQoUbmV4dF9yZXZvY2F0aW9uX2hhc2gYCCACKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2gSLgoRcmV2b2NhdGlvbl93aW5kb3cYZSADKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2gSFwoPY2hhbm5lbF9yZXNlcnZlGGcgASgEEhEKCXB1c2hfbXNhdBhpIAEoBBIUCgxjbG9zZV9zY3JpcHQYbSABKAwiPgoMYW5jaG9yX29mZmVyEhYKEldJTExfQ1JFQVRFX0FOQ0hPUhABEhYKEldPTlRfQ1JFQVRFX0FOQ0hPUhACSgQIaxBsIn0KC29wZW5fYW5jaG9yEiEKBHR4aWQYASACKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2gSFAoMb3V0cHV0X2luZGV4GAIgAigNEg4KBmFtb3VudBgDIAIoBBIlCgpjb21taXRfc2lnGAQgAigLMhEuc2x1aWNlLnNpZ25hdHVyZSIxCg9vcGVuX2NvbW1pdF9zaWcSHgoDc2lnGAEgAigLMhEuc2x1aWNlLnNpZ25hdHVyZSIPCg1vcGVuX2NvbXBsZXRlIpkBCg91cGRhdGVfYWRkX2h0bGMSCgoCaWQYASACKAQSEwoLYW1vdW50X21zYXQYAiACKA0SIwoGcl9oYXNoGAMgAigLMhMuc2x1aWNlLnNoYTI1Nl9oYXNoEiAKBmV4cGlyeRgEIAIoCzIQLnNsdWljZS5sb2NrdGltZRIeCgVyb3V0ZRgFIAIoCzIPLnNsdWljZS5yb3V0aW5nIjoKE3VwZGF0ZV9mdWxmaWxsX2h0bGMSCgoCaWQYASACKAQSFwoBchgCIAIoCzIMLnNsdWljZS5ydmFsIkMKEHVwZGF0ZV9mYWlsX2h0bGMSCgoCaWQYASACKAQSIwoGcmVhc29uGAIgAigLMhMuc2x1aWNlLmZhaWxfcmVhc29uIh4KCnVwZGF0ZV9mZWUSEAoIZmVlX3JhdGUYASACKA0iLwoNdXBkYXRlX2NvbW1pdBIeCgNzaWcYASADKAsyES5zbHVpY2Uuc2lnbmF0dXJlIngKEXVwZGF0ZV9yZXZvY2F0aW9uEjAKE3Jldm9jYXRpb25fcHJlaW1hZ2UYASACKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2gSMQoUbmV4dF9yZXZvY2F0aW9uX2hhc2gYAiACKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2giJgoOY2xvc2VfY2xlYXJpbmcSFAoMY2xvc2Vfc2NyaXB0GGUgASgMIkQKD2Nsb3NlX3NpZ25hdHVyZRIRCgljbG9zZV9mZWUYASACKAQSHgoDc2lnGAIgAigLMhEuc2x1aWNlLnNpZ25hdHVyZSIYCgVlcnJvchIPCgdwcm9ibGVtGAEgASgJIvEBCgxhdXRoZW50aWNhdGUSEAoIZmVhdHVyZXMYASABKAwSIwoGZGlnZXN0GAMgAigLMhMuc2x1aWNlLnNoYTI1Nl9oYXNoEjMKB2NoYW5uZWwYBSADKAsyIi5zbHVpY2UuYXV0aGVudGljYXRlLmNoYW5uZWxfc3RhdGUadQoNY2hhbm5lbF9zdGF0ZRISCgpjaGFubmVsX2lkGAEgAigMEhkKEWNvbW1pdG1lbnRfbnVtYmVyGAMgAigEEjUKGGxhc3RfcmV2b2NhdGlvbl9wcmVpbWFnZRgFIAEoCzITLnNsdWljZS5zaGEyNTZfaGFzaCLKBQoDcGt0EjIKD3VwZGF0ZV9hZGRfaHRsYxgCIAEoCzIXLnNsdWljZS51cGRhdGVfYWRkX2h0bGNIABI6ChN1cGRhdGVfZnVsZmlsbF9odGxjGAMgASgLMhsuc2x1aWNlLnVwZGF0ZV9mdWxmaWxsX2h0bGNIABI0ChB1cGRhdGVfZmFpbF9odGxjGAQgASgLMhguc2x1aWNlLnVwZGF0ZV9mYWlsX2h0bGNIABIoCgp1cGRhdGVfZmVlGAUgASgLMhIuc2x1aWNlLnVwZGF0ZV9mZWVIABIuCg11cGRhdGVfY29tbWl0GAYgASgLMhUuc2x1aWNlLnVwZGF0ZV9jb21taXRIABI2ChF1cGRhdGVfcmV2b2NhdGlvbhgHIAEoCzIZLnNsdWljZS51cGRhdGVfcmV2b2NhdGlvbkgAEiwKDG9wZW5fY2hhbm5lbBgUIAEoCzIULnNsdWljZS5vcGVuX2NoYW5uZWxIABIqCgtvcGVuX2FuY2hvchgVIAEoCzITLnNsdWljZS5vcGVuX2FuY2hvckgAEjIKD29wZW5fY29tbWl0X3NpZxgWIAEoCzIXLnNsdWljZS5vcGVuX2NvbW1pdF9zaWdIABIuCg1vcGVuX2NvbXBsZXRlGBcgASgLMhUuc2x1aWNlLm9wZW5fY29tcGxldGVIABIwCg5jbG9zZV9jbGVhcmluZxgeIAEoCzIWLnNsdWljZS5jbG9zZV9jbGVhcmluZ0gAEjIKD2Nsb3NlX3NpZ25hdHVyZRgfIAEoCzIXLnNsdWljZS5jbG9zZV9zaWduYXR1cmVIABIeCgVlcnJvchgoIAEoCzINLnNsdWljZS5lcnJvckgAEiwKDGF1dGhlbnRpY2F0ZRgyIAEoCzIULnNsdWljZS5hdXRoZW50aWNhdGVIABISCgpjaGFubmVsX2lkGGUgASgMQgUKA3BrdA");
+  fileDesc("Cglwa3QucHJvdG8SBnNsdWljZSI5CgtzaGEyNTZfaGFzaBIJCgFhGAEgAigGEgkKAWIYAiACKAYSCQoBYxgDIAIoBhIJCgFkGAQgAigGIjIKBHJ2YWwSCQoBYRgBIAIoBhIJCgFiGAIgAigGEgkKAWMYAyACKAYSCQoBZBgEIAIoBiJrCglzaWduYXR1cmUSCgoCcjEYASACKAYSCgoCcjIYAiACKAYSCgoCcjMYAyACKAYSCgoCcjQYBCACKAYSCgoCczEYBSACKAYSCgoCczIYBiACKAYSCgoCczMYByACKAYSCgoCczQYCCACKAYiOwoIbG9ja3RpbWUSEQoHc2Vjb25kcxgBIAEoDUgAEhAKBmJsb2NrcxgCIAEoDUgAQgoKCGxvY2t0aW1lIh0KDmJpdGNvaW5fcHVia2V5EgsKA2tleRgBIAIoDCIXCgdyb3V0aW5nEgwKBGluZm8YASACKAwiGwoLZmFpbF9yZWFzb24SDAoEaW5mbxgBIAIoDCKMBAoMb3Blbl9jaGFubmVsEh8KBWRlbGF5GAEgAigLMhAuc2x1aWNlLmxvY2t0aW1lEiwKD3Jldm9jYXRpb25faGFzaBgCIAIoCzITLnNsdWljZS5zaGEyNTZfaGFzaBIqCgpjb21taXRfa2V5GAMgAigLMhYuc2x1aWNlLmJpdGNvaW5fcHVia2V5EikKCWZpbmFsX2tleRgEIAIoCzIWLnNsdWljZS5iaXRjb2luX3B1YmtleRIvCgRhbmNoGAUgAigOMiEuc2x1aWNlLm9wZW5fY2hhbm5lbC5hbmNob3Jfb2ZmZXISFAoJbWluX2RlcHRoGAYgASgNOgEwEhgKEGluaXRpYWxfZmVlX3JhdGUYByACKA0SMQoUbmV4dF9yZXZvY2F0aW9uX2hhc2gYCCACKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2gSLgoRcmV2b2NhdGlvbl93aW5kb3cYZSADKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2gSFwoPY2hhbm5lbF9yZXNlcnZlGGcgASgEEhEKCXB1c2hfbXNhdBhpIAEoBBIUCgxjbG9zZV9zY3JpcHQYbSABKAwSEAoIcHJlc3RhZ2UYayABKAgiPgoMYW5jaG9yX29mZmVyEhYKEldJTExfQ1JFQVRFX0FOQ0hPUhABEhYKEldPTlRfQ1JFQVRFX0FOQ0hPUhACIn0KC29wZW5fYW5jaG9yEiEKBHR4aWQYASACKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2gSFAoMb3V0cHV0X2luZGV4GAIgAigNEg4KBmFtb3VudBgDIAIoBBIlCgpjb21taXRfc2lnGAQgAigLMhEuc2x1aWNlLnNpZ25hdHVyZSIxCg9vcGVuX2NvbW1pdF9zaWcSHgoDc2lnGAEgAigLMhEuc2x1aWNlLnNpZ25hdHVyZSIPCg1vcGVuX2NvbXBsZXRlIpkBCg91cGRhdGVfYWRkX2h0bGMSCgoCaWQYASACKAQSEwoLYW1vdW50X21zYXQYAiACKA0SIwoGcl9oYXNoGAMgAigLMhMuc2x1aWNlLnNoYTI1Nl9oYXNoEiAKBmV4cGlyeRgEIAIoCzIQLnNsdWljZS5sb2NrdGltZRIeCgVyb3V0ZRgFIAIoCzIPLnNsdWljZS5yb3V0aW5nIjoKE3VwZGF0ZV9mdWxmaWxsX2h0bGMSCgoCaWQYASACKAQSFwoBchgCIAIoCzIMLnNsdWljZS5ydmFsIkMKEHVwZGF0ZV9mYWlsX2h0bGMSCgoCaWQYASACKAQSIwoGcmVhc29uGAIgAigLMhMuc2x1aWNlLmZhaWxfcmVhc29uIpUBCgthZGRfcmVxdWVzdBIKCgJpZBgBIAIoBBITCgthbW91bnRfbXNhdBgDIAIoDRIjCgZyX2hhc2gYBSACKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2gSIAoGZXhwaXJ5GAcgAigLMhAuc2x1aWNlLmxvY2t0aW1lEh4KBXJvdXRlGAkgAigLMg8uc2x1aWNlLnJvdXRpbmciGAoKYWRkX2FjY2VwdBIKCgJpZBgBIAIoBCI9CgphZGRfcmVqZWN0EgoKAmlkGAEgAigEEiMKBnJlYXNvbhgDIAEoCzITLnNsdWljZS5mYWlsX3JlYXNvbiIaCgxhZGRfd2l0aGRyYXcSCgoCaWQYASACKAQiNQoOc2V0dGxlX3JlcXVlc3QSCgoCaWQYASACKAQSFwoBchgDIAIoCzIMLnNsdWljZS5ydmFsIhsKDXNldHRsZV9hY2NlcHQSCgoCaWQYASACKAQiQgoPdGltZW91dF9yZXF1ZXN0EgoKAmlkGAEgAigEEiMKBnJlYXNvbhgDIAEoCzITLnNsdWljZS5mYWlsX3JlYXNvbiIcCg50aW1lb3V0X2FjY2VwdBIKCgJpZBgBIAIoBCIeCgp1cGRhdGVfZmVlEhAKCGZlZV9yYXRlGAEgAigNIi8KDXVwZGF0ZV9jb21taXQSHgoDc2lnGAEgAygLMhEuc2x1aWNlLnNpZ25hdHVyZSJ4ChF1cGRhdGVfcmV2b2NhdGlvbhIwChNyZXZvY2F0aW9uX3ByZWltYWdlGAEgAigLMhMuc2x1aWNlLnNoYTI1Nl9oYXNoEjEKFG5leHRfcmV2b2NhdGlvbl9oYXNoGAIgAigLMhMuc2x1aWNlLnNoYTI1Nl9oYXNoIiYKDmNsb3NlX2NsZWFyaW5nEhQKDGNsb3NlX3NjcmlwdBhlIAEoDCJECg9jbG9zZV9zaWduYXR1cmUSEQoJY2xvc2VfZmVlGAEgAigEEh4KA3NpZxgCIAIoCzIRLnNsdWljZS5zaWduYXR1cmUiGAoFZXJyb3ISDwoHcHJvYmxlbRgBIAEoCSLxAQoMYXV0aGVudGljYXRlEhAKCGZlYXR1cmVzGAEgASgMEiMKBmRpZ2VzdBgDIAIoCzITLnNsdWljZS5zaGEyNTZfaGFzaBIzCgdjaGFubmVsGAUgAygLMiIuc2x1aWNlLmF1dGhlbnRpY2F0ZS5jaGFubmVsX3N0YXRlGnUKDWNoYW5uZWxfc3RhdGUSEgoKY2hhbm5lbF9pZBgBIAIoDBIZChFjb21taXRtZW50X251bWJlchgDIAIoBBI1ChhsYXN0X3Jldm9jYXRpb25fcHJlaW1hZ2UYBSABKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2giwAgKA3BrdBIyCg91cGRhdGVfYWRkX2h0bGMYAiABKAsyFy5zbHVpY2UudXBkYXRlX2FkZF9odGxjSAASOgoTdXBkYXRlX2Z1bGZpbGxfaHRsYxgDIAEoCzIbLnNsdWljZS51cGRhdGVfZnVsZmlsbF9odGxjSAASNAoQdXBkYXRlX2ZhaWxfaHRsYxgEIAEoCzIYLnNsdWljZS51cGRhdGVfZmFpbF9odGxjSAASKAoKdXBkYXRlX2ZlZRgFIAEoCzISLnNsdWljZS51cGRhdGVfZmVlSAASLgoNdXBkYXRlX2NvbW1pdBgGIAEoCzIVLnNsdWljZS51cGRhdGVfY29tbWl0SAASNgoRdXBkYXRlX3Jldm9jYXRpb24YByABKAsyGS5zbHVpY2UudXBkYXRlX3Jldm9jYXRpb25IABIsCgxvcGVuX2NoYW5uZWwYFCABKAsyFC5zbHVpY2Uub3Blbl9jaGFubmVsSAASKgoLb3Blbl9hbmNob3IYFSABKAsyEy5zbHVpY2Uub3Blbl9hbmNob3JIABIyCg9vcGVuX2NvbW1pdF9zaWcYFiABKAsyFy5zbHVpY2Uub3Blbl9jb21taXRfc2lnSAASLgoNb3Blbl9jb21wbGV0ZRgXIAEoCzIVLnNsdWljZS5vcGVuX2NvbXBsZXRlSAASMAoOY2xvc2VfY2xlYXJpbmcYHiABKAsyFi5zbHVpY2UuY2xvc2VfY2xlYXJpbmdIABIyCg9jbG9zZV9zaWduYXR1cmUYHyABKAsyFy5zbHVpY2UuY2xvc2Vfc2lnbmF0dXJlSAASHgoFZXJyb3IYKCABKAsyDS5zbHVpY2UuZXJyb3JIABIsCgxhdXRoZW50aWNhdGUYMiABKAsyFC5zbHVpY2UuYXV0aGVudGljYXRlSAASKgoLYWRkX3JlcXVlc3QYRyABKAsyEy5zbHVpY2UuYWRkX3JlcXVlc3RIABIoCgphZGRfYWNjZXB0GEkgASgLMhIuc2x1aWNlLmFkZF9hY2NlcHRIABIoCgphZGRfcmVqZWN0GEsgASgLMhIuc2x1aWNlLmFkZF9yZWplY3RIABIsCgxhZGRfd2l0aGRyYXcYTSABKAsyFC5zbHVpY2UuYWRkX3dpdGhkcmF3SAASMAoOc2V0dGxlX3JlcXVlc3QYTyABKAsyFi5zbHVpY2Uuc2V0dGxlX3JlcXVlc3RIABIuCg1zZXR0bGVfYWNjZXB0GFEgASgLMhUuc2x1aWNlLnNldHRsZV9hY2NlcHRIABIyCg90aW1lb3V0X3JlcXVlc3QYUyABKAsyFy5zbHVpY2UudGltZW91dF9yZXF1ZXN0SAASMAoOdGltZW91dF9hY2NlcHQYVSABKAsyFi5zbHVpY2UudGltZW91dF9hY2NlcHRIABISCgpjaGFubmVsX2lkGGUgASgMQgUKA3BrdA");
 
 /**
  * @generated from message sluice.sha256_hash
@@ -295,6 +295,13 @@ export type open_channel = Message<"sluice.open_channel"> & {
    * @generated from field: optional bytes close_script = 109;
    */
   closeScript: Uint8Array;
+
+  /**
+   * HTLCs and their removals are requested and accepted before they are staged. Both sides say the same.
+   *
+   * @generated from field: optional bool prestage = 107;
+   */
+  prestage: boolean;
 };
 
 /**
@@ -478,6 +485,179 @@ export const update_fail_htlcSchema: GenMessage<update_fail_htlc> = /*@__PURE__*
   messageDesc(file_pkt, 13);
 
 /**
+ * The messages of a channel with pre-staging (LS-16 to LS-23). Where they are used, the three above are not.
+ *
+ * @generated from message sluice.add_request
+ */
+export type add_request = Message<"sluice.add_request"> & {
+  /**
+   * @generated from field: required uint64 id = 1;
+   */
+  id: bigint;
+
+  /**
+   * @generated from field: required uint32 amount_msat = 3;
+   */
+  amountMsat: number;
+
+  /**
+   * @generated from field: required sluice.sha256_hash r_hash = 5;
+   */
+  rHash?: sha256_hash | undefined;
+
+  /**
+   * @generated from field: required sluice.locktime expiry = 7;
+   */
+  expiry?: locktime | undefined;
+
+  /**
+   * @generated from field: required sluice.routing route = 9;
+   */
+  route?: routing | undefined;
+};
+
+/**
+ * Describes the message sluice.add_request.
+ * Use `create(add_requestSchema)` to create a new message.
+ */
+export const add_requestSchema: GenMessage<add_request> = /*@__PURE__*/
+  messageDesc(file_pkt, 14);
+
+/**
+ * @generated from message sluice.add_accept
+ */
+export type add_accept = Message<"sluice.add_accept"> & {
+  /**
+   * @generated from field: required uint64 id = 1;
+   */
+  id: bigint;
+};
+
+/**
+ * Describes the message sluice.add_accept.
+ * Use `create(add_acceptSchema)` to create a new message.
+ */
+export const add_acceptSchema: GenMessage<add_accept> = /*@__PURE__*/
+  messageDesc(file_pkt, 15);
+
+/**
+ * @generated from message sluice.add_reject
+ */
+export type add_reject = Message<"sluice.add_reject"> & {
+  /**
+   * @generated from field: required uint64 id = 1;
+   */
+  id: bigint;
+
+  /**
+   * @generated from field: optional sluice.fail_reason reason = 3;
+   */
+  reason?: fail_reason | undefined;
+};
+
+/**
+ * Describes the message sluice.add_reject.
+ * Use `create(add_rejectSchema)` to create a new message.
+ */
+export const add_rejectSchema: GenMessage<add_reject> = /*@__PURE__*/
+  messageDesc(file_pkt, 16);
+
+/**
+ * @generated from message sluice.add_withdraw
+ */
+export type add_withdraw = Message<"sluice.add_withdraw"> & {
+  /**
+   * @generated from field: required uint64 id = 1;
+   */
+  id: bigint;
+};
+
+/**
+ * Describes the message sluice.add_withdraw.
+ * Use `create(add_withdrawSchema)` to create a new message.
+ */
+export const add_withdrawSchema: GenMessage<add_withdraw> = /*@__PURE__*/
+  messageDesc(file_pkt, 17);
+
+/**
+ * @generated from message sluice.settle_request
+ */
+export type settle_request = Message<"sluice.settle_request"> & {
+  /**
+   * @generated from field: required uint64 id = 1;
+   */
+  id: bigint;
+
+  /**
+   * @generated from field: required sluice.rval r = 3;
+   */
+  r?: rval | undefined;
+};
+
+/**
+ * Describes the message sluice.settle_request.
+ * Use `create(settle_requestSchema)` to create a new message.
+ */
+export const settle_requestSchema: GenMessage<settle_request> = /*@__PURE__*/
+  messageDesc(file_pkt, 18);
+
+/**
+ * @generated from message sluice.settle_accept
+ */
+export type settle_accept = Message<"sluice.settle_accept"> & {
+  /**
+   * @generated from field: required uint64 id = 1;
+   */
+  id: bigint;
+};
+
+/**
+ * Describes the message sluice.settle_accept.
+ * Use `create(settle_acceptSchema)` to create a new message.
+ */
+export const settle_acceptSchema: GenMessage<settle_accept> = /*@__PURE__*/
+  messageDesc(file_pkt, 19);
+
+/**
+ * @generated from message sluice.timeout_request
+ */
+export type timeout_request = Message<"sluice.timeout_request"> & {
+  /**
+   * @generated from field: required uint64 id = 1;
+   */
+  id: bigint;
+
+  /**
+   * @generated from field: optional sluice.fail_reason reason = 3;
+   */
+  reason?: fail_reason | undefined;
+};
+
+/**
+ * Describes the message sluice.timeout_request.
+ * Use `create(timeout_requestSchema)` to create a new message.
+ */
+export const timeout_requestSchema: GenMessage<timeout_request> = /*@__PURE__*/
+  messageDesc(file_pkt, 20);
+
+/**
+ * @generated from message sluice.timeout_accept
+ */
+export type timeout_accept = Message<"sluice.timeout_accept"> & {
+  /**
+   * @generated from field: required uint64 id = 1;
+   */
+  id: bigint;
+};
+
+/**
+ * Describes the message sluice.timeout_accept.
+ * Use `create(timeout_acceptSchema)` to create a new message.
+ */
+export const timeout_acceptSchema: GenMessage<timeout_accept> = /*@__PURE__*/
+  messageDesc(file_pkt, 21);
+
+/**
  * @generated from message sluice.update_fee
  */
 export type update_fee = Message<"sluice.update_fee"> & {
@@ -494,7 +674,7 @@ export type update_fee = Message<"sluice.update_fee"> & {
  * Use `create(update_feeSchema)` to create a new message.
  */
 export const update_feeSchema: GenMessage<update_fee> = /*@__PURE__*/
-  messageDesc(file_pkt, 14);
+  messageDesc(file_pkt, 22);
 
 /**
  * @generated from message sluice.update_commit
@@ -513,7 +693,7 @@ export type update_commit = Message<"sluice.update_commit"> & {
  * Use `create(update_commitSchema)` to create a new message.
  */
 export const update_commitSchema: GenMessage<update_commit> = /*@__PURE__*/
-  messageDesc(file_pkt, 15);
+  messageDesc(file_pkt, 23);
 
 /**
  * @generated from message sluice.update_revocation
@@ -535,7 +715,7 @@ export type update_revocation = Message<"sluice.update_revocation"> & {
  * Use `create(update_revocationSchema)` to create a new message.
  */
 export const update_revocationSchema: GenMessage<update_revocation> = /*@__PURE__*/
-  messageDesc(file_pkt, 16);
+  messageDesc(file_pkt, 24);
 
 /**
  * @generated from message sluice.close_clearing
@@ -554,7 +734,7 @@ export type close_clearing = Message<"sluice.close_clearing"> & {
  * Use `create(close_clearingSchema)` to create a new message.
  */
 export const close_clearingSchema: GenMessage<close_clearing> = /*@__PURE__*/
-  messageDesc(file_pkt, 17);
+  messageDesc(file_pkt, 25);
 
 /**
  * @generated from message sluice.close_signature
@@ -578,7 +758,7 @@ export type close_signature = Message<"sluice.close_signature"> & {
  * Use `create(close_signatureSchema)` to create a new message.
  */
 export const close_signatureSchema: GenMessage<close_signature> = /*@__PURE__*/
-  messageDesc(file_pkt, 18);
+  messageDesc(file_pkt, 26);
 
 /**
  * @generated from message sluice.error
@@ -595,7 +775,7 @@ export type error = Message<"sluice.error"> & {
  * Use `create(errorSchema)` to create a new message.
  */
 export const errorSchema: GenMessage<error> = /*@__PURE__*/
-  messageDesc(file_pkt, 19);
+  messageDesc(file_pkt, 27);
 
 /**
  * The first packet of a connection, each way. Its acknowledge stands in the transport message's header.
@@ -628,7 +808,7 @@ export type authenticate = Message<"sluice.authenticate"> & {
  * Use `create(authenticateSchema)` to create a new message.
  */
 export const authenticateSchema: GenMessage<authenticate> = /*@__PURE__*/
-  messageDesc(file_pkt, 20);
+  messageDesc(file_pkt, 28);
 
 /**
  * @generated from message sluice.authenticate.channel_state
@@ -661,7 +841,7 @@ export type authenticate_channel_state = Message<"sluice.authenticate.channel_st
  * Use `create(authenticate_channel_stateSchema)` to create a new message.
  */
 export const authenticate_channel_stateSchema: GenMessage<authenticate_channel_state> = /*@__PURE__*/
-  messageDesc(file_pkt, 20, 0);
+  messageDesc(file_pkt, 28, 0);
 
 /**
  * @generated from message sluice.pkt
@@ -754,6 +934,54 @@ export type pkt = Message<"sluice.pkt"> & {
      */
     value: authenticate;
     case: "authenticate";
+  } | {
+    /**
+     * @generated from field: sluice.add_request add_request = 71;
+     */
+    value: add_request;
+    case: "addRequest";
+  } | {
+    /**
+     * @generated from field: sluice.add_accept add_accept = 73;
+     */
+    value: add_accept;
+    case: "addAccept";
+  } | {
+    /**
+     * @generated from field: sluice.add_reject add_reject = 75;
+     */
+    value: add_reject;
+    case: "addReject";
+  } | {
+    /**
+     * @generated from field: sluice.add_withdraw add_withdraw = 77;
+     */
+    value: add_withdraw;
+    case: "addWithdraw";
+  } | {
+    /**
+     * @generated from field: sluice.settle_request settle_request = 79;
+     */
+    value: settle_request;
+    case: "settleRequest";
+  } | {
+    /**
+     * @generated from field: sluice.settle_accept settle_accept = 81;
+     */
+    value: settle_accept;
+    case: "settleAccept";
+  } | {
+    /**
+     * @generated from field: sluice.timeout_request timeout_request = 83;
+     */
+    value: timeout_request;
+    case: "timeoutRequest";
+  } | {
+    /**
+     * @generated from field: sluice.timeout_accept timeout_accept = 85;
+     */
+    value: timeout_accept;
+    case: "timeoutAccept";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -769,5 +997,5 @@ export type pkt = Message<"sluice.pkt"> & {
  * Use `create(pktSchema)` to create a new message.
  */
 export const pktSchema: GenMessage<pkt> = /*@__PURE__*/
-  messageDesc(file_pkt, 21);
+  messageDesc(file_pkt, 29);
 
