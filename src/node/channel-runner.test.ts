@@ -41,6 +41,7 @@ async function setUp() {
       onReady: () => undefined,
       channels: () => [],
       hasChannels: () => true,
+      features: [],
     },
   });
   const frozen: string[] = [];

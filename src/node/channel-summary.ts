@@ -1,5 +1,13 @@
-import type { ChannelId, NodeId, Txid } from "../core/base/index.ts";
-import type { Side, Stage } from "../core/payment-channel/index.ts";
+import type { ChannelId, NodeId, PaymentHash, Txid } from "../core/base/index.ts";
+import {
+  type ChannelState,
+  type CommitmentState,
+  commitmentState,
+  type HtlcStates,
+  htlcStates,
+  type Side,
+  type Stage,
+} from "../core/payment-channel/index.ts";
 import type { ChannelRunner } from "./channel-runner.ts";
 
 /** A channel as people and programs want to see it. */
@@ -19,16 +27,49 @@ export type ChannelSummary = {
   /** Outside of HTLCs, before commitment fees. */
   readonly localMsat: bigint;
   readonly remoteMsat: bigint;
+  /** HTLCs are requested before they are added. */
+  readonly prestage: boolean;
   /** HTLCs under way, and what they hold. */
   readonly htlcs: number;
   readonly htlcsMsat: bigint;
+  /** Those, and the ones that are removed and still stand in some commitment that counts. */
+  readonly liveHtlcs: readonly HtlcSummary[];
   readonly funding:
     | { readonly txid: Txid; readonly outputIndex: number; readonly confirmedHeight: number | undefined }
     | undefined;
   /** Numbers of the newest commitments. */
   readonly localCommitment: number;
   readonly remoteCommitment: number;
+  /** Commitments that can be broadcast, and the next one of each side where changes wait for it. */
+  readonly commitments: readonly CommitmentSummary[];
 };
+
+/** An HTLC with its states in the words of seed 000. */
+export type HtlcSummary = {
+  readonly id: bigint;
+  readonly direction: "incoming" | "outgoing";
+  readonly amountMsat: bigint;
+  /** Block height. */
+  readonly expiry: number;
+  readonly paymentHash: PaymentHash;
+} & HtlcStates;
+
+export type CommitmentSummary = { readonly holder: Side; readonly number: number; readonly state: CommitmentState };
+
+const SIDES: readonly Side[] = ["local", "remote"];
+
+function commitments(state: ChannelState): CommitmentSummary[] {
+  const { local, remote } = state.commitments;
+  const rows = { local: local === undefined ? [] : [local], remote };
+  return SIDES.flatMap((holder) => {
+    const numbers = rows[holder].map(({ number }) => number);
+    const next = (numbers.at(-1) ?? -1) + 1;
+    return [...numbers, next].flatMap((number) => {
+      const is = commitmentState(state, holder, number);
+      return is === undefined ? [] : [{ holder, number, state: is }];
+    });
+  });
+}
 
 export function summary(runner: ChannelRunner): ChannelSummary {
   const { state } = runner;
@@ -46,6 +87,7 @@ export function summary(runner: ChannelRunner): ChannelSummary {
     amountSat: funding?.amountSat ?? state.channel.plannedAmountSat ?? 0n,
     localMsat: view.local.balanceMsat,
     remoteMsat: view.remote.balanceMsat,
+    prestage: state.channel.prestage,
     htlcs: standing.length,
     htlcsMsat: standing.reduce((sum, { amountMsat }) => sum + amountMsat, 0n),
     funding:
@@ -54,5 +96,14 @@ export function summary(runner: ChannelRunner): ChannelSummary {
         : { txid: funding.txid, outputIndex: funding.outputIndex, confirmedHeight: funding.confirmedHeight },
     localCommitment: state.commitments.local?.number ?? -1,
     remoteCommitment: state.commitments.remote.at(-1)?.number ?? -1,
+    liveHtlcs: [...state.htlcs.values()].map((htlc) => ({
+      id: htlc.id,
+      direction: htlc.offerer === "local" ? ("outgoing" as const) : ("incoming" as const),
+      amountMsat: htlc.amountMsat,
+      expiry: htlc.expiry,
+      paymentHash: htlc.paymentHash,
+      ...htlcStates(state, htlc),
+    })),
+    commitments: commitments(state),
   };
 }

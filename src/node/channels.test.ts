@@ -88,6 +88,7 @@ class Desk {
         onReady: (batch, from) => channels.ready(batch, from),
         channels: (from) => channels.authentication(from),
         hasChannels: (from) => channels.has(from),
+        features: [],
       },
     });
     const connection = new FakeConnection(nodeId);

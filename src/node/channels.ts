@@ -44,6 +44,8 @@ export type OpenChannelRequest = {
   readonly pushMsat?: Msat;
   /** Satoshi per 1000 bytes of commitment; by default twice the estimate. */
   readonly feeRate?: number;
+  /** HTLCs are requested and accepted before they are added; by default they are not. Both sides must have it. Spec: LS-16. */
+  readonly prestage?: boolean;
   /** Where our part of a cooperative close goes; by default to the channel's final key, which the wallet watches. */
   readonly closeScript?: Uint8Array;
 };
@@ -167,6 +169,9 @@ export class Channels {
     const { amountSat, feeRate, closeScript } = request;
     const full = tooMany(MAX_AUTHENTICATE_CHANNELS, this.of(session).length + 1, "channels with this peer");
     if (full !== undefined) return err(full);
+    if (request.prestage === true && session.ready && !session.peerHas("prestage")) {
+      return err({ type: "prestage_unavailable", rule: "LS-16", detail: "the peer does not have it" });
+    }
     const temporaryId = asChannelId(this.random.bytes(32));
     const context = {
       ...this.surroundings(),
@@ -183,6 +188,7 @@ export class Channels {
         temporaryId,
         amountSat,
         pushMsat,
+        prestage: request.prestage ?? false,
         ...(feeRate === undefined ? {} : { feeRate }),
         ...(closeScript === undefined ? {} : { closeScript }),
       },
@@ -234,9 +240,9 @@ export class Channels {
       unacknowledged: session.unacknowledged,
       peerReady: true,
     };
-    const full = this.fullFor(batch, session);
+    const refused = this.fullFor(batch, session) ?? unannounced(session, message);
     const begun =
-      full === undefined ? accept(session.nodeId, this.nextIndex, temporaryId, message, context) : err(full);
+      refused === undefined ? accept(session.nodeId, this.nextIndex, temporaryId, message, context) : err(refused);
     if (begun.ok) {
       this.nextIndex++;
       this.begin(batch, session, begun.value);
@@ -391,7 +397,11 @@ export class Channels {
         });
       }
     } else if (tell.type === "release_funding") this.wallet.release(batch, runner.index);
-    else this.payments.told(batch, runner, tell, this.surroundings().height);
+    else if (tell.type === "add_requested") {
+      const { id, amountMsat, paymentHash, expiry } = tell.htlc;
+      const event = { channel: runner.index, id, amountMsat, paymentHash, expiry };
+      batch.afterCommit(() => this.events.emit({ type: "htlc_requested", ...event }));
+    } else this.payments.told(batch, runner, tell, this.surroundings().height);
   }
 
   private happened(batch: Batch, runner: ChannelRunner, event: ChannelEvent): void {
@@ -429,6 +439,15 @@ function feeOf({ state }: ChannelRunner, { inputs, outputs }: Transaction): Sato
   const amountSat = state.funding?.amountSat;
   if (amountSat === undefined || inputs.length !== 1) return undefined;
   return sat(outputs.reduce((left, output) => left - output.amountSat, amountSat as bigint));
+}
+
+/** A peer asks for what it has not said that it can do. */
+function unannounced(
+  session: Session,
+  { prestage }: Extract<ReceivedPkt["message"], { type: "open_channel" }>,
+): ChannelError | undefined {
+  if (!prestage || session.peerHas("prestage")) return undefined;
+  return { type: "remote_terms_unacceptable", rule: "LS-16", detail: "pre-staging that authenticate did not announce" };
 }
 
 function isUnconfirmed({ state }: ChannelRunner): boolean {

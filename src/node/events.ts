@@ -16,6 +16,17 @@ export type NodeEvent =
       readonly stage: Stage;
       readonly failure: string | undefined;
     }
+  /** A peer asks to add an HTLC, and waits for `acceptRequest` or `rejectRequest`. Told again after a reconnect. Spec: LS-17. */
+  | {
+      readonly type: "htlc_requested";
+      /** Our own number of the channel. */
+      readonly channel: number;
+      readonly id: bigint;
+      readonly amountMsat: bigint;
+      readonly paymentHash: PaymentHash;
+      /** Block height. */
+      readonly expiry: number;
+    }
   /** A peer broke a rule, or a message of it could not be read. */
   | { readonly type: "violation"; readonly peer: NodeId; readonly problem: string }
   /** Our commitment of the channel should pay `wanted`, in satoshi per 1000 bytes, and we can't: it pays `feeRate`. Spec: B2-25. */

@@ -28,7 +28,7 @@ export type {
   Moment,
   Tally,
 } from "./channel-records.ts";
-export type { ChannelSummary } from "./channel-summary.ts";
+export type { ChannelSummary, CommitmentSummary, HtlcSummary } from "./channel-summary.ts";
 export type { OpenChannelRequest } from "./channels.ts";
 export type { Listener, NodeEvent } from "./events.ts";
 export { NodeHalted, type NodeOptions, type RequestError, SluiceNode, startNode } from "./node.ts";

@@ -68,7 +68,7 @@ export type RequestError =
   /** More characters than the field may have. */
   | {
       readonly type: "too_long";
-      readonly field: "description" | "id";
+      readonly field: "description" | "id" | "reason";
       readonly limit: number;
       readonly actual: number;
     };
@@ -76,6 +76,8 @@ export type RequestError =
 /** Characters of a payment's id, and of an invoice's description: what BOLT 11 can carry. */
 const MAX_PAYMENT_ID = 256;
 const MAX_DESCRIPTION = 639;
+/** Bytes of a reason that a peer is given, so that it fits everything that tells of it. */
+const MAX_REASON_BYTES = 256;
 
 /** Why a node ended that nobody stopped. */
 export class NodeHalted extends Error {
@@ -197,6 +199,7 @@ export class SluiceNode {
       },
       channels: (session) => this.channelSet.authentication(session),
       hasChannels: (session) => this.channelSet.has(session),
+      features: this.policy.prestage ? ["prestage"] : [],
     };
   }
 
@@ -426,6 +429,30 @@ export class SluiceNode {
   /** Asks the peer to close; `script` is where our part goes. Spec: B2-32. */
   closeChannel(channel: number, script?: Uint8Array): Promise<Result<undefined, RequestError>> {
     return this.command(channel, (batch, runner) => runner.run(batch, { type: "close", script }));
+  }
+
+  /**
+   * Accepts an HTLC that a peer requests on a channel with pre-staging, where the policy `prestageAdds` is `ask`: see the event
+   * `htlc_requested`. Spec: LS-17.
+   */
+  acceptRequest(channel: number, id: bigint): Promise<Result<undefined, RequestError>> {
+    return this.command(channel, (batch, runner) => runner.run(batch, { type: "accept_add", id }));
+  }
+
+  /** Turns such a request down. `reason` is for the payer. Spec: LS-17. */
+  rejectRequest(channel: number, id: bigint, reason = ""): Promise<Result<undefined, RequestError>> {
+    const bytes = new TextEncoder().encode(reason);
+    const [limit, actual] = [MAX_REASON_BYTES, bytes.length];
+    if (actual > limit) return Promise.resolve(err({ type: "too_long", field: "reason", limit, actual }));
+    return this.command(channel, (batch, runner) => runner.run(batch, { type: "reject_add", id, reason: bytes }));
+  }
+
+  /**
+   * Takes a payment back that the peer has not accepted, on a channel with pre-staging: `id` is its HTLC. It fails if this comes
+   * before the peer's answer, and goes on if not.
+   */
+  withdrawRequest(channel: number, id: bigint): Promise<Result<undefined, RequestError>> {
+    return this.command(channel, (batch, runner) => runner.run(batch, { type: "withdraw_add", id }));
   }
 
   /** Stages a fee rate for our own commitment, satoshi per 1000 bytes. Spec: B2-25. */

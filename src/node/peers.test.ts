@@ -53,6 +53,7 @@ class Host {
         onReady: () => undefined,
         channels: () => [],
         hasChannels: ({ nodeId }) => [...this.withChannel].some((one) => one[32] === nodeId[32]),
+        features: [],
       },
     });
   }

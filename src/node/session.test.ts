@@ -5,7 +5,7 @@ import { type MemoryStore, memoryStore } from "../adapters/store-memory/index.ts
 import { asChannelId, asNodeId, concatBytes, type NodeId } from "../core/base/index.ts";
 import { sha256 } from "../core/crypto/index.ts";
 import { type ChannelError, describeError } from "../core/payment-channel/index.ts";
-import { decodePkt, encodePing, encodePkt, encodeTransportMessage } from "../core/wire/index.ts";
+import { decodePkt, encodePing, encodePkt, encodeTransportMessage, type Feature } from "../core/wire/index.ts";
 import { type Batch, Journal } from "./journal.ts";
 import { newStream, Session } from "./session.ts";
 
@@ -37,6 +37,7 @@ class Life {
   readonly told: string[] = [];
   readonly halts: unknown[] = [];
   hasChannels = true;
+  features: readonly Feature[] = [];
   /** Called with each packet, within the batch. */
   answer: (batch: Batch, session: Session, text: string) => void = () => undefined;
   connection = new FakeConnection(PEER);
@@ -61,6 +62,7 @@ class Life {
         onReady: () => this.told.push("ready"),
         channels: () => [],
         hasChannels: () => this.hasChannels,
+        features: this.features,
       },
     });
   }

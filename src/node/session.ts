@@ -14,8 +14,11 @@ import {
   decodePing,
   decodePkt,
   decodeTransportMessage,
+  encodeFeatures,
   encodePkt,
   encodePong,
+  type Feature,
+  hasFeature,
   joinPackets,
   namedChannel,
   packetFamily,
@@ -38,6 +41,8 @@ export type SessionHandlers = {
   channels(session: Session): readonly AuthenticateChannel[];
   /** Whether a channel with this peer is neither closed nor abandoned. */
   hasChannels(session: Session): boolean;
+  /** What we tell the peer that we can do. */
+  readonly features: readonly Feature[];
 };
 
 const NO_DIGEST = new Uint8Array(32);
@@ -80,6 +85,8 @@ export class Session {
   private readonly handlers: SessionHandlers;
   private connection: Connection | undefined;
   private authenticated = false;
+  /** As its last authenticate had them. */
+  private peerFeatures: Uint8Array = new Uint8Array(0);
   /** The present connection is about to be ended. */
   private ending = false;
   /** Number of the newest packet given to the present connection. */
@@ -122,6 +129,11 @@ export class Session {
    */
   get isStranger(): boolean {
     return this.peer.address === undefined && !this.handlers.hasChannels(this);
+  }
+
+  /** Whether the peer, where it is ready, has said that it knows the feature. */
+  peerHas(feature: Feature): boolean {
+    return hasFeature(this.peerFeatures, feature);
   }
 
   get connected(): boolean {
@@ -293,7 +305,7 @@ export class Session {
       this.giveUp(batch, { type: "remote_undecodable", rule: "B2-5", detail });
       return;
     }
-    const { digest } = decoded.value.message;
+    const { digest, features } = decoded.value.message;
     const misfit = this.misfit(acknowledge, digest);
     if (misfit !== undefined) {
       if (this.handlers.hasChannels(this) || acknowledge > MAX_BELIEVED_COUNT) {
@@ -304,6 +316,7 @@ export class Session {
     }
     this.acknowledged(acknowledge);
     this.authenticated = true;
+    this.peerFeatures = features;
     this.transmitted = acknowledge;
     this.handlers.onReady(batch, this);
     this.touch(batch);
@@ -382,7 +395,7 @@ export class Session {
     const { received, receivedDigest } = this.stream;
     const message = {
       type: "authenticate" as const,
-      features: new Uint8Array(0),
+      features: encodeFeatures(this.handlers.features),
       digest: receivedDigest,
       channels: this.handlers.channels(this),
     };

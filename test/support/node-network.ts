@@ -4,6 +4,7 @@ import { type MemoryStore, memoryStore } from "../../src/adapters/store-memory/i
 import type { NodeId } from "../../src/core/base/index.ts";
 import { addressToScript } from "../../src/core/bitcoin/index.ts";
 import { keyPaths, seedSigner, sha256 } from "../../src/core/crypto/index.ts";
+import type { ChannelPolicy } from "../../src/core/payment-channel/index.ts";
 import type { NodeEvent } from "../../src/node/events.ts";
 import { type SluiceNode, startNode } from "../../src/node/node.ts";
 import type { BitcoinChain } from "../../src/ports/bitcoin-chain.ts";
@@ -18,6 +19,7 @@ export type Taps = {
   readonly store?: (store: MemoryStore, node: TestNode) => Store;
   readonly transport?: (transport: Transport, node: TestNode) => Transport;
   readonly chain?: (chain: BitcoinChain, node: TestNode) => BitcoinChain;
+  readonly policy?: (node: TestNode) => Partial<ChannelPolicy>;
 };
 
 /** A node of a `NodeNetwork` that crashes and comes back. What happened to it is kept over all its lives. */
@@ -67,6 +69,7 @@ export class TestNode {
       clock,
       random: { bytes },
       seed: this.seed,
+      policy: taps.policy?.(this) ?? {},
       listener: (event) => {
         // What a crashed process still says, nobody hears.
         if (life !== this.lives) return;

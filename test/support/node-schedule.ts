@@ -33,10 +33,13 @@ export class NodeSchedule {
   private readonly invoices: Invoice[] = [];
   private readonly attempts: Attempt[] = [];
   private made = 0;
+  /** Channels asked for: every second one with pre-staging. */
+  private asked: number;
 
   constructor(seed: number, names: readonly string[]) {
     this.world = new NodeNetwork(names);
     this.random = randomNumbers(seed);
+    this.asked = seed;
   }
 
   private pick<T>(from: readonly T[]): T {
@@ -68,7 +71,8 @@ export class NodeSchedule {
 
   /** Opens a channel while the rest goes on. */
   private open(initiator: TestNode, responder: TestNode): void {
-    initiator.up?.openChannel(responder.nodeId, { amountSat: AMOUNT_SAT, pushMsat: PUSH_MSAT }).then(
+    const request = { amountSat: AMOUNT_SAT, pushMsat: PUSH_MSAT, prestage: this.asked++ % 2 === 1 };
+    initiator.up?.openChannel(responder.nodeId, request).then(
       (opened) => {
         if (opened.ok) this.links.push({ initiator, responder, channel: opened.value });
       },

@@ -21,6 +21,10 @@ export function eventWords(event: NodeEvent): string {
     }
     case "violation":
       return `peer ${shortened(toHex(event.peer))} broke a rule: ${event.problem}`;
+    case "htlc_requested": {
+      const { channel, id, amountMsat } = event;
+      return `channel ${channel}: the peer asks to add HTLC ${id} of ${satWithDecimals(amountMsat)} sat`;
+    }
     case "fee_unaffordable": {
       const { channel, wanted, feeRate } = event;
       return `channel ${channel} can't pay ${wanted} sat per 1000 bytes for its commitment; it has ${feeRate}`;

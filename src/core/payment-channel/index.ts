@@ -9,6 +9,12 @@ export {
   reactionTo,
 } from "./errors.ts";
 export { feeShortfall } from "./fees.ts";
+export {
+  type CommitmentState,
+  commitmentState,
+  type HtlcStates,
+  htlcStates,
+} from "./htlc-states.ts";
 export type { ChannelEvent, Context, Effect, Input, Tell } from "./input.ts";
 export { accept, type Begun, begin, type OpenRequest } from "./opening.ts";
 export type { Step, StepResult } from "./outcome.ts";
