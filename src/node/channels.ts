@@ -338,7 +338,7 @@ export class Channels {
       for (const input of transaction.inputs) {
         const spent = funding.get(toHex(input.txid));
         if (spent !== undefined && input.index === spent.state.funding?.outputIndex) {
-          spent.run(batch, { type: "funding_spent", height: block.height });
+          spent.run(batch, { type: "funding_spent", height: block.height, txid });
           this.records.spent(spent.state, { txid, feeSat: feeOf(spent, transaction) });
         }
       }

@@ -1,17 +1,22 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ChannelPair, FEES, flipped, type Party, rowsOf, secret } from "../../../test/support/channel-pair.ts";
-import { asTxid, type Satoshi, sat } from "../base/index.ts";
-import { parseTransaction, payToWitnessPublicKeyHash, virtualSize } from "../bitcoin/index.ts";
-import { agreedClose, midpoint } from "./closing.ts";
+import { ChannelPair, FEES, flipped, hashOf, type Party, rowsOf, secret } from "../../../test/support/channel-pair.ts";
+import { asTxid, type Msat, type Satoshi, sat } from "../base/index.ts";
+import { parseTransaction, payToWitnessPublicKeyHash, transactionId, virtualSize } from "../bitcoin/index.ts";
+import { agreedClose, midpoint, newestClose } from "./closing.ts";
 import { step } from "./step.ts";
 
 const CLOSE = { type: "close", script: undefined } as const;
 const REASON = new Uint8Array([1]);
 
 /** The channel when all that is left is to agree on the fee: nothing is under way. */
-function drained(options: { pushMsat?: bigint; amountSat?: bigint } = { pushMsat: 400_000_000n }): ChannelPair {
-  const pair = new ChannelPair().open(options);
+function drained(
+  options: { pushMsat?: bigint; amountSat?: bigint } = { pushMsat: 400_000_000n },
+  checked = true,
+): ChannelPair {
+  const pair = new ChannelPair();
+  for (const party of [pair.alice, pair.bob]) party.checked = checked;
+  pair.open(options);
   expect(pair.alice.run(CLOSE)).toBeUndefined();
   pair.deliver("alice");
   pair.bob.flush();
@@ -316,6 +321,65 @@ describe("close_signature", () => {
     agreed(pair);
   });
 
+  it("[LS-7] is two messages, after the first of which no update is taken, and the second a courtesy", () => {
+    const pair = drained();
+    const { alice, bob } = pair;
+    wanting(alice, 400n);
+    wanting(bob, 400n);
+    alice.flush();
+    expect(alice.saying()).toEqual(["close_signature"]);
+    const request = pair.next("alice", "close_signature");
+    expect(request.closeFeeSat).toBe(400n);
+    // Nobody changes anything any more: not who asked, and not who was asked.
+    const updates = [
+      { type: "offer", amountMsat: 1_000_000n as Msat, paymentHash: hashOf(1), expiry: 300, route: REASON },
+      { type: "set_fee", feeRate: 5_000 },
+      { type: "close", script: undefined },
+    ] as const;
+    const add = { type: "update_add_htlc", id: 1n, amountMsat: 1_000_000n as Msat, paymentHash: hashOf(1) } as const;
+    for (const update of updates) expect(alice.ask(update)?.type).toBe("channel_closing");
+    expect(alice.judge({ ...add, expiry: 300, route: REASON })?.type).toBe("remote_add_while_closing");
+    expect(alice.judge({ type: "update_commit", signature: request.signature })?.type).toBe("empty_commit");
+    pair.deliver("alice");
+    expect(bob.saying()).toEqual(["close_signature"]);
+    for (const update of updates) expect(bob.ask(update)?.type).toMatch(/channel_closing|not_open/);
+    expect(bob.judge({ type: "update_fee", feeRate: 5_000 })?.type).toBe("unexpected_message");
+    // The answer is lost. Who was asked has broadcast all that it takes, and who asked finds it in a block.
+    bob.outgoing.length = 0;
+    const parsed = parseTransaction(bob.broadcasts.at(-1) ?? new Uint8Array(0));
+    if (!parsed.ok) throw new Error("no close");
+    expect(alice.run({ type: "funding_spent", height: 120, txid: transactionId(parsed.value) })).toBeUndefined();
+    expect(alice.channel.stage).toMatchObject({ stage: "close_agreed", failure: undefined });
+    alice.height = 125;
+    alice.flush();
+    expect(alice.channel.stage.stage).toBe("closed");
+  });
+
+  it("[LS-7] [B2-36] a spend of the anchor that is no close of ours is none, however far the negotiation is", () => {
+    const pair = drained();
+    const { alice, bob } = pair;
+    wanting(alice, 100n);
+    wanting(bob, 1_000n);
+    alice.flush();
+    pair.deliver("alice");
+    const theirs = pair.next("bob", "close_signature");
+    expect(theirs.closeFeeSat).toBe(1_000n);
+    // Signed by Bob alone: nobody could have broadcast it.
+    const unsigned = bob.loaded({ ...rowsOf(bob.channel), stage: bob.channel.stage });
+    const close = newestClose(unsigned, bob.context());
+    expect(close).toBeDefined();
+    const spend = (txid: ReturnType<typeof asTxid>) => {
+      const result = step(alice.channel, { type: "funding_spent", height: 120, txid }, alice.context());
+      if (!result.ok) throw new Error(result.error.type);
+      return result.value.changes.flatMap((change) => (change.type === "stage" ? [change.row.stage] : []));
+    };
+    expect(spend(asTxid(new Uint8Array(32).fill(1)))).toEqual(["failed"]);
+    const parsed = parseTransaction(close ?? new Uint8Array(0));
+    if (!parsed.ok) throw new Error("no close");
+    // Alice's own offer of 100 satoshi, with Bob's signature, is one.
+    expect(spend(transactionId(parsed.value))).toEqual(["close_agreed"]);
+  });
+
   it("[B2-33] first offers that cross meet in the middle", () => {
     const pair = drained();
     wanting(pair.alice, 100n);
@@ -346,8 +410,7 @@ describe("close_signature", () => {
     fc.assert(
       fc.property(fee, fee, fc.boolean(), (a, b, crossing) => {
         fc.pre(!crossing || (a - b !== 2n && b - a !== 2n));
-        const pair = drained();
-        for (const party of [pair.alice, pair.bob]) party.checked = false;
+        const pair = drained({ pushMsat: 400_000_000n }, false);
         wanting(pair.alice, a);
         wanting(pair.bob, b);
         start(pair.alice);
@@ -359,6 +422,29 @@ describe("close_signature", () => {
       { numRuns: 15 },
     );
   }, 60_000);
+
+  const POINTS = [0n, 2n, 100n, 102n, 104n, 1_350n, 1_352n] as const;
+  it.each(POINTS)("[B2-33] [LW-1] [LW-2] from %s satoshi agrees with every other starting point", (a) => {
+    for (const b of POINTS) {
+      for (const crossing of [false, true]) {
+        const pair = drained({ pushMsat: 400_000_000n }, false);
+        wanting(pair.alice, a);
+        wanting(pair.bob, b);
+        start(pair.alice);
+        if (crossing) start(pair.bob);
+        const fees = negotiate(pair);
+        const [least, most] = a < b ? [a, b] : [b, a];
+        for (const fee of fees) expect(fee >= least && fee <= most && fee % 2n === 0n).toBe(true);
+        const both = [pair.alice, pair.bob];
+        expect(both.map(({ channel }) => channel.stage.stage)).toEqual(["close_agreed", "close_agreed"]);
+        // Offers that cross with nothing even in between are taken by both: two good closes, of which the chain takes one.
+        if (crossing && most - least === 2n) continue;
+        const closes = both.map((party) => [...party.broadcasts].filter((raw) => raw.length > 3));
+        expect(closes[0]).toEqual(closes[1]);
+        agreed(pair);
+      }
+    }
+  });
 
   it("[B2-33] goes on for 20 offers at most: then the peer's is taken", () => {
     const pair = new ChannelPair().open({ pushMsat: 400_000_000n });

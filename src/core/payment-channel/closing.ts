@@ -10,7 +10,7 @@
 //
 // Seed 000's two-message close is the case in which the first offer is taken.
 
-import { invariant, type Result, type Satoshi } from "../base/index.ts";
+import { equalBytes, invariant, type Result, type Satoshi, type Txid } from "../base/index.ts";
 import {
   anchorScript,
   type Close,
@@ -21,6 +21,7 @@ import {
   payToWitnessPublicKeyHash,
   serializeTransaction,
   type Transaction,
+  transactionId,
   virtualSize,
   withAnchorWitness,
 } from "../bitcoin/index.ts";
@@ -287,6 +288,15 @@ function agree(
       ...moved.events,
     ],
   );
+}
+
+/** Whether the transaction is a close that we signed: the peer has signed it too, then. Spec: LS-7, LW-2. */
+export function isCloseOffered(state: ChannelState, txid: Txid): boolean {
+  return state.closeOffers.some(({ side, feeSat }) => {
+    if (side === "remote") return false;
+    const built = closing(state, feeSat);
+    return built.ok && equalBytes(transactionId(built.value.transaction), txid);
+  });
 }
 
 /** The agreed close, signed by both, for broadcasting it again after a restart. */

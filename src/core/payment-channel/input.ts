@@ -73,8 +73,8 @@ export type Input =
     }
   /** A reorganisation took the anchor's block away. */
   | { readonly type: "funding_unconfirmed" }
-  /** A transaction in the block at `height` spends the anchor; undefined: a reorganisation took that block away. */
-  | { readonly type: "funding_spent"; readonly height: number | undefined }
+  /** The transaction `txid` in the block at `height` spends the anchor; undefined: a reorganisation took that block away. */
+  | { readonly type: "funding_spent"; readonly height: number | undefined; readonly txid?: Txid }
   /** End the channel because of `error`. `notify`: tell the peer, unless the peer told us. Spec: B2-42. */
   | { readonly type: "fail"; readonly error: ChannelError; readonly notify: boolean };
 

@@ -11,7 +11,7 @@ import {
 } from "./add-requests.ts";
 import { offer, receiveAdd } from "./adds.ts";
 import type { ChannelChange } from "./changes.ts";
-import { close, closeIfDue, newestClose, receiveClearing, receiveCloseSignature } from "./closing.ts";
+import { close, closeIfDue, isCloseOffered, newestClose, receiveClearing, receiveCloseSignature } from "./closing.ts";
 import { commitIfDue, receiveCommit, receiveRevocation } from "./commits.ts";
 import { describeError } from "./errors.ts";
 import { feeIfDue, receiveFee, setFee } from "./fees.ts";
@@ -70,7 +70,7 @@ export function step(state: ChannelState, input: Input, context: Context): StepR
     case "funding_unconfirmed":
       return fundingUnconfirmed(state);
     case "funding_spent":
-      return fundingSpent(state, input.height);
+      return fundingSpent(state, input);
     case "fail":
       return fail(state, describeError(input.error), input.notify && context.peerReady, context);
     default:
@@ -249,10 +249,15 @@ function fundingUnconfirmed(state: ChannelState): StepResult {
 }
 
 /** The anchor's output is spent, or no longer is. What else than an agreed close it may be comes with enforcement. */
-function fundingSpent(state: ChannelState, height: number | undefined): StepResult {
+function fundingSpent(state: ChannelState, { height, txid }: Extract<Input, { type: "funding_spent" }>): StepResult {
   if (state.funding === undefined) return NOTHING;
   const change: ChannelChange = { type: "funding", row: { ...state.funding, spentHeight: height } };
   if (height === undefined || isOver(state) || state.stage.stage === "close_agreed") return outcome([change]);
+  // Whoever took our offer may broadcast without a word: its answer is a courtesy (LS-7, LW-2).
+  if (txid !== undefined && isCloseOffered(state, txid)) {
+    const moved = moveTo(state, { stage: "close_agreed" });
+    return outcome([change, moved.change], moved.events);
+  }
   const ended = end(state, "failed", "the anchor is spent on chain [B2-36]", false);
   if (!ended.ok) return ended;
   return outcome([change, ...ended.value.changes], ended.value.effects);
