@@ -67,6 +67,11 @@ export class WireTap {
     return { packets, transmissions };
   }
 
+  /** Every counted packet, by stream and number. */
+  sentPackets(): readonly Uint8Array[] {
+    return [...this.streams.values()].flatMap(({ packets }) => [...packets.values()].map(({ packet }) => packet));
+  }
+
   transport(transport: Transport, nodeId: Uint8Array): Transport {
     const self = toHex(nodeId);
     return {

@@ -66,6 +66,11 @@ describe("the scenarios of seed 001 section 3", () => {
     alice.flush();
     expect(bob.saying()).toEqual(["update_commit"]);
     expect(alice.saying()).toEqual(["update_add_htlc", "update_commit"]);
+    // What each signature acknowledges is what its signer had: nothing of A's in SIG 0, B's Y in SIG 1.
+    const [sigZero] = bob.outgoing;
+    const [addX, sigOne] = alice.outgoing;
+    expect(sigZero?.acknowledge).toBe((addX?.number ?? 0) - 1);
+    expect(sigOne?.acknowledge).toBe((sigZero?.number ?? 0) - 1);
     // A takes B's signature: its commitment has B's update and not its own, which B did not acknowledge.
     pair.deliver("bob");
     expect(committed(alice, "local")).toEqual([Y]);
@@ -148,6 +153,55 @@ describe("an HTLC under way", () => {
   });
 });
 
+describe("heights that differ", () => {
+  /** Alice's commitment is 12 updates ahead of Bob's: only hers changed. */
+  function apart(): ChannelPair {
+    const pair = open();
+    for (let n = 0; n < 12; n++) {
+      expect(pair.alice.run({ type: "set_fee", feeRate: 5_000 + n })).toBeUndefined();
+      pair.settle();
+    }
+    return pair;
+  }
+
+  it("[LS-26] are each party's own, and what each has revoked is what the other can punish", () => {
+    const pair = apart();
+    const { alice, bob } = pair;
+    expect(alice.channel.totals).toMatchObject({ localUnrevoked: 12, remoteUnrevoked: 0 });
+    expect(bob.channel.totals).toMatchObject({ localUnrevoked: 0, remoteUnrevoked: 12 });
+    expect(alice.channel.revocationSlots).toEqual([]);
+    const chain = bob.channel.revocationSlots;
+    for (let number = 0; number < 12; number++) {
+      const index = FIRST_REVOCATION_INDEX - BigInt(number);
+      expect(lookupRevocation(chain, index)).toEqual(ownRevocationPreimage(alice, alice.channel.channel.index, number));
+    }
+    expect(lookupRevocation(chain, FIRST_REVOCATION_INDEX - 12n)).toBeUndefined();
+  });
+
+  it("[LS-26] stay apart over restarts, payments both ways and a close", () => {
+    const pair = apart();
+    const { alice, bob } = pair;
+    const reload = () => {
+      for (const party of [alice, bob]) party.state = party.loaded(rowsOf(party.channel));
+    };
+    reload();
+    expect(pair.offer("alice", 1, 10_000_000n)).toBeUndefined();
+    expect(pair.offer("bob", 2, 20_000_000n)).toBeUndefined();
+    pair.settle();
+    const heights = (party: Party) => [party.channel.totals.localUnrevoked, party.channel.totals.remoteUnrevoked];
+    expect(heights(alice)).toEqual([...heights(bob)].reverse());
+    expect(heights(alice)[0]).toBeGreaterThan((heights(alice)[1] ?? 0) + 10);
+    reload();
+    expect(bob.run({ type: "fulfill", id: 0n, preimage: secret(1) })).toBeUndefined();
+    expect(alice.run({ type: "fail_htlc", id: 1n, reason: new Uint8Array(1) })).toBeUndefined();
+    pair.settle();
+    expect(bob.run({ type: "close", script: undefined })).toBeUndefined();
+    pair.settle();
+    expect([alice.channel.stage.stage, bob.channel.stage.stage]).toEqual(["close_agreed", "close_agreed"]);
+    expect(alice.broadcasts.at(-1)).toEqual(bob.broadcasts.at(-1));
+  });
+});
+
 describe("the window", () => {
   function burst(policy: { window: number }): ChannelPair {
     const pair = new ChannelPair({ bob: policy }).open();
@@ -179,7 +233,7 @@ describe("the window", () => {
     expect(alice.channel.commitments.remote).toHaveLength(1);
   });
 
-  it("[LS-14] is 16 even with more hashes at hand", () => {
+  it("[LS-14] [LS-27] is 16 even with more hashes at hand: so many signed states there may be, and not one", () => {
     const pair = open();
     const { alice, bob } = pair;
     const rows = rowsOf(alice.channel);
