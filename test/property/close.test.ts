@@ -46,4 +46,5 @@ it.each([false, true])(
     expect(alice.node.balance().confirmedSat).toBeGreaterThan(1_097_000n - 400_000n);
     await world.stop();
   },
+  60_000,
 );

@@ -37,63 +37,69 @@ describe("every error of a channel", () => {
 describe("a peer that breaks a rule", () => {
   afterEach(() => scene.stop());
 
-  it.each(CASES)("[$rule] $type: $by", async ({ type, breach }) => {
-    expect(reactionTo({ type, rule: breach.rule })).toBe("fail_channel");
-    scene = new RuleScene();
-    beforeOpening(scene, breach);
-    await scene.start(breach.victim);
-    const { world, peer, test } = scene;
-    await breach.before?.(scene);
-    await world.quiet();
-    expect(scene.violations()).toEqual([]);
-    expect(scene.stages()).toEqual(["open", "open"]);
-    const known = test.node.channels().map(({ channel }) => channel);
-    const [victim, bystander] = [scene.summary(scene.victim), scene.summary(scene.bystander)];
+  it.each(CASES)(
+    "[$rule] $type: $by",
+    async ({ type, breach }) => {
+      expect(reactionTo({ type, rule: breach.rule })).toBe("fail_channel");
+      scene = new RuleScene();
+      beforeOpening(scene, breach);
+      await scene.start(breach.victim);
+      const { world, peer, test } = scene;
+      await breach.before?.(scene);
+      await world.quiet();
+      expect(scene.violations()).toEqual([]);
+      expect(scene.stages()).toEqual(["open", "open"]);
+      const known = test.node.channels().map(({ channel }) => channel);
+      const [victim, bystander] = [scene.summary(scene.victim), scene.summary(scene.bystander)];
 
-    await breach.breach(scene);
-    await world.quiet();
+      await breach.breach(scene);
+      await world.quiet();
 
-    // The error says type, rule and numbers, and is told once: to whoever listens here, and to the peer.
-    const problems = scene.violations();
-    expect(problems).toHaveLength(1);
-    const [problem] = problems;
-    expect(problem).toMatch(new RegExp(`^${type.replaceAll("_", " ")} \\[${breach.rule}\\]`));
-    const ended = test.node.channels().filter(({ stage }) => stage === "failed" || stage === "abandoned");
-    for (const { failure } of ended) expect(failure).toBe(problem);
-    if (breach.told !== false) {
-      expect(scene.errors().map((error) => error.problem)).toEqual(
-        breach.ends === "proposal" ? [problem] : ended.map(() => problem),
-      );
-      if (breach.ends !== "proposal") {
-        const named = new Set(scene.errors().map(({ channelId }) => channelId));
-        // A channel that was not named for good yet goes by its temporary id.
-        const expected = ended.filter(({ localCommitment }) => localCommitment >= 0).map((one) => toHex(one.channelId));
-        for (const id of expected) expect(named).toContain(id);
+      // The error says type, rule and numbers, and is told once: to whoever listens here, and to the peer.
+      const problems = scene.violations();
+      expect(problems).toHaveLength(1);
+      const [problem] = problems;
+      expect(problem).toMatch(new RegExp(`^${type.replaceAll("_", " ")} \\[${breach.rule}\\]`));
+      const ended = test.node.channels().filter(({ stage }) => stage === "failed" || stage === "abandoned");
+      for (const { failure } of ended) expect(failure).toBe(problem);
+      if (breach.told !== false) {
+        expect(scene.errors().map((error) => error.problem)).toEqual(
+          breach.ends === "proposal" ? [problem] : ended.map(() => problem),
+        );
+        if (breach.ends !== "proposal") {
+          const named = new Set(scene.errors().map(({ channelId }) => channelId));
+          // A channel that was not named for good yet goes by its temporary id.
+          const expected = ended
+            .filter(({ localCommitment }) => localCommitment >= 0)
+            .map((one) => toHex(one.channelId));
+          for (const id of expected) expect(named).toContain(id);
+        }
       }
-    }
 
-    // What ends is what it concerns, with all that it was worth.
-    const ends = { victim: 1, all: 2, newcomer: 0, proposal: 0 }[breach.ends];
-    for (const [n, before] of [victim, bystander].entries()) {
-      const after = test.node.channels().find(({ channelId }) => equalBytes(channelId, before.channelId));
-      expect(after?.stage).toBe(n < ends ? "failed" : "open");
-      if (after !== undefined) expect(worth(after)).toEqual(worth(before));
-    }
-    const newcomers = test.node.channels().filter(({ channel }) => !known.includes(channel) || channel > 1);
-    expect(newcomers.map(({ stage }) => stage === "failed" || stage === "abandoned")).toEqual(
-      breach.ends === "newcomer" ? [true] : [],
-    );
+      // What ends is what it concerns, with all that it was worth.
+      const ends = { victim: 1, all: 2, newcomer: 0, proposal: 0 }[breach.ends];
+      for (const [n, before] of [victim, bystander].entries()) {
+        const after = test.node.channels().find(({ channelId }) => equalBytes(channelId, before.channelId));
+        expect(after?.stage).toBe(n < ends ? "failed" : "open");
+        if (after !== undefined) expect(worth(after)).toEqual(worth(before));
+      }
+      const newcomers = test.node.channels().filter(({ channel }) => !known.includes(channel) || channel > 1);
+      expect(newcomers.map(({ stage }) => stage === "failed" || stage === "abandoned")).toEqual(
+        breach.ends === "newcomer" ? [true] : [],
+      );
 
-    // And so it is for the node's next life.
-    const lasting = test.node.channels().filter(({ stage }) => stage !== "abandoned");
-    await scene.restart();
-    for (const before of lasting) {
-      const after = test.node.channel(before.channel);
-      expect([after?.stage, after?.failure]).toEqual([before.stage, before.failure]);
-      if (after !== undefined) expect(worth(after)).toEqual(worth(before));
-    }
-    expect(peer.channels.length).toBeGreaterThanOrEqual(2);
-  });
+      // And so it is for the node's next life.
+      const lasting = test.node.channels().filter(({ stage }) => stage !== "abandoned");
+      await scene.restart();
+      for (const before of lasting) {
+        const after = test.node.channel(before.channel);
+        expect([after?.stage, after?.failure]).toEqual([before.stage, before.failure]);
+        if (after !== undefined) expect(worth(after)).toEqual(worth(before));
+      }
+      expect(peer.channels.length).toBeGreaterThanOrEqual(2);
+    },
+    60_000,
+  );
 });
 
 describe("what we end ourselves", () => {

@@ -424,27 +424,31 @@ describe("close_signature", () => {
   }, 60_000);
 
   const POINTS = [0n, 2n, 100n, 102n, 104n, 1_350n, 1_352n] as const;
-  it.each(POINTS)("[B2-33] [LW-1] [LW-2] from %s satoshi agrees with every other starting point", (a) => {
-    for (const b of POINTS) {
-      for (const crossing of [false, true]) {
-        const pair = drained({ pushMsat: 400_000_000n }, false);
-        wanting(pair.alice, a);
-        wanting(pair.bob, b);
-        start(pair.alice);
-        if (crossing) start(pair.bob);
-        const fees = negotiate(pair);
-        const [least, most] = a < b ? [a, b] : [b, a];
-        for (const fee of fees) expect(fee >= least && fee <= most && fee % 2n === 0n).toBe(true);
-        const both = [pair.alice, pair.bob];
-        expect(both.map(({ channel }) => channel.stage.stage)).toEqual(["close_agreed", "close_agreed"]);
-        // Offers that cross with nothing even in between are taken by both: two good closes, of which the chain takes one.
-        if (crossing && most - least === 2n) continue;
-        const closes = both.map((party) => [...party.broadcasts].filter((raw) => raw.length > 3));
-        expect(closes[0]).toEqual(closes[1]);
-        agreed(pair);
+  it.each(POINTS)(
+    "[B2-33] [LW-1] [LW-2] from %s satoshi agrees with every other starting point",
+    (a) => {
+      for (const b of POINTS) {
+        for (const crossing of [false, true]) {
+          const pair = drained({ pushMsat: 400_000_000n }, false);
+          wanting(pair.alice, a);
+          wanting(pair.bob, b);
+          start(pair.alice);
+          if (crossing) start(pair.bob);
+          const fees = negotiate(pair);
+          const [least, most] = a < b ? [a, b] : [b, a];
+          for (const fee of fees) expect(fee >= least && fee <= most && fee % 2n === 0n).toBe(true);
+          const both = [pair.alice, pair.bob];
+          expect(both.map(({ channel }) => channel.stage.stage)).toEqual(["close_agreed", "close_agreed"]);
+          // Offers that cross with nothing even in between are taken by both: two good closes, of which the chain takes one.
+          if (crossing && most - least === 2n) continue;
+          const closes = both.map((party) => [...party.broadcasts].filter((raw) => raw.length > 3));
+          expect(closes[0]).toEqual(closes[1]);
+          agreed(pair);
+        }
       }
-    }
-  });
+    },
+    60_000,
+  );
 
   it("[B2-33] goes on for 20 offers at most: then the peer's is taken", () => {
     const pair = new ChannelPair().open({ pushMsat: 400_000_000n });
