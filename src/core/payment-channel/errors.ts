@@ -29,7 +29,6 @@ const REACTIONS = {
   not_prestaged: "refuse",
   /** Our own request to remove it is under way. */
   removal_requested: "refuse",
-  not_expired: "refuse",
   too_much_unacknowledged: "refuse",
   amount_out_of_range: "refuse",
   push_too_large: "refuse",
