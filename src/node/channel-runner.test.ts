@@ -35,6 +35,7 @@ async function setUp() {
     stream: { ...newStream(0), sent: alice.sent, received: alice.received, acknowledged: alice.sent },
     outbox: [],
     stored: true,
+    clock,
     handlers: {
       onPacket: () => undefined,
       onViolation: () => undefined,
@@ -61,6 +62,7 @@ async function setUp() {
     event: () => undefined,
     removed: () => undefined,
     finished: () => undefined,
+    forgotten: () => undefined,
     frozen: (_: ChannelRunner, why: string) => frozen.push(why),
     feeUnaffordable: (_: Batch, __: ChannelRunner, { wanted }: { wanted: number }) => short.push(wanted),
   };
@@ -117,9 +119,14 @@ describe("a runner", () => {
       runner.touch(batch);
       expect(runner.run(batch, offer({ route: new Uint8Array(5_000) }))).toMatchObject({ type: "frozen" });
     });
-    expect(kinds(changes)).toEqual(["totals"]);
+    expect(kinds(changes)).toEqual(["stage", "totals"]);
     expect(runner.state.htlcs.size).toBe(htlcs);
     expect(frozen).toEqual([expect.stringContaining("5000")]);
+    // It is written, so that a new start does not thaw it.
+    const [written] = changes.flatMap((one) =>
+      one.type === "channel" && one.change.type === "stage" ? [one.change] : [],
+    );
+    expect(written?.row).toMatchObject({ stage: "open", frozen: frozen[0] });
     expect(halts).toEqual([]);
   });
 
@@ -138,7 +145,7 @@ describe("a runner", () => {
           },
         };
       });
-      expect(kinds(changes)).toEqual(["htlc_added", "outbox", "stream", "outbox_pruned", "totals"]);
+      expect(kinds(changes)).toEqual(["htlc_added", "outbox", "stream", "outbox_pruned", "stage", "totals"]);
       const written = changes.flatMap((one) =>
         one.type === "channel" && one.change.type === "totals" ? [one.change.row] : [],
       );
@@ -151,6 +158,22 @@ describe("a runner", () => {
       expect(frozen).toHaveLength(1);
     },
   );
+
+  it("[B2-13] is as frozen after a new start as before", async () => {
+    const { pair, session, run, frozen } = await setUp();
+    const { channel } = pair.alice;
+    channel.stage = { ...channel.stage, frozen: "something did not hold" };
+    const surroundings = () => ({ ...pair.alice.context(), policy: DEFAULT_POLICY });
+    const nothing = () => undefined;
+    const effects = { broadcast: nothing, tell: nothing, event: nothing, removed: nothing, finished: nothing };
+    const handlers = { ...effects, forgotten: nothing, feeUnaffordable: nothing, frozen: nothing };
+    const runner = new ChannelRunner({ state: channel, session, surroundings, handlers });
+    await run((batch) =>
+      expect(runner.run(batch, offer())).toMatchObject({ type: "frozen", detail: channel.stage.frozen }),
+    );
+    expect(runner.frozenBecause).toBe("something did not hold");
+    expect(frozen).toEqual([]);
+  });
 
   it("watches the chain and can be given up while it is frozen", async () => {
     const { runner, run, session } = await setUp();

@@ -23,6 +23,8 @@ export type EffectHandlers = {
   removed(runner: ChannelRunner, id: bigint): void;
   /** Nothing more is due in this batch. */
   finished(batch: Batch, runner: ChannelRunner): void;
+  /** Nothing of the channel is kept. */
+  forgotten(runner: ChannelRunner): void;
   /** Updates of the channel have stopped; called once it is settled that the batch is durable. */
   frozen(runner: ChannelRunner, why: string): void;
   /** Our commitment's fee rate is too low and we can't pay a better one: said once, until that has changed. */
@@ -47,6 +49,7 @@ export class ChannelRunner {
   /** Why updates of this channel stopped: a property of our own code did not hold. */
   private frozen: string | undefined;
   private isShort = false;
+  private removed = false;
 
   constructor(options: {
     state: ChannelState;
@@ -58,6 +61,7 @@ export class ChannelRunner {
     this.session = options.session;
     this.surroundings = options.surroundings;
     this.handlers = options.handlers;
+    this.frozen = options.state.stage.frozen;
   }
 
   /** Our own number of the channel. */
@@ -85,7 +89,8 @@ export class ChannelRunner {
 
   /** One step; the value says whether it changed anything. */
   private stepOnce(batch: Batch, input: Input): Result<boolean, ChannelError> {
-    if (this.frozen !== undefined && !isForFrozen(input)) return frozenError(this.frozen);
+    if (this.removed) return ok(false);
+    if (this.frozen !== undefined && !isForFrozen(input, this.state)) return frozenError(this.frozen);
     const { totals } = this.state;
     let done: Done;
     try {
@@ -116,9 +121,12 @@ export class ChannelRunner {
   /** Whatever the exception, it is of this channel alone: a step looks at nothing else. */
   private freeze(batch: Batch, cause: unknown): string {
     const why = cause instanceof Error ? cause.message : String(cause);
-    if (this.frozen === undefined) batch.afterCommit(() => this.handlers.frozen(this, why));
-    this.frozen ??= why;
-    return this.frozen;
+    if (this.frozen !== undefined) return this.frozen;
+    this.frozen = why;
+    this.state.stage = { ...this.state.stage, frozen: why };
+    batch.change({ type: "channel", channel: this.index, change: { type: "stage", row: this.state.stage } });
+    batch.afterCommit(() => this.handlers.frozen(this, why));
+    return why;
   }
 
   /** Ends the channel for a peer's violation, telling the peer where that is due. Spec: B2-42. */
@@ -135,6 +143,13 @@ export class ChannelRunner {
     const result = this.stepOnce(batch, { type: "commit" });
     // What changed something may have made more due: it is touched again, and comes back here.
     if (result.ok && result.value) return;
+    if (this.removed) return;
+    if (isWorthNothing(this.state)) {
+      this.removed = true;
+      batch.change({ type: "channel_removed", channel: this.index });
+      this.handlers.forgotten(this);
+      return;
+    }
     this.lookAtFee(batch);
     batch.change({ type: "channel", channel: this.index, change: { type: "totals", row: this.state.totals } });
     this.handlers.finished(batch, this);
@@ -167,8 +182,14 @@ export class ChannelRunner {
   }
 }
 
+/** A peer proposed it, and it ended before we had signed anything: whoever likes can make such channels without end. */
+function isWorthNothing({ channel, stage, commitments }: ChannelState): boolean {
+  return channel.initiator === "remote" && stage.stage === "abandoned" && commitments.remote.length === 0;
+}
+
 /** What goes on when updates have stopped: the chain is watched, and the channel may be given up. */
-function isForFrozen({ type }: Input): boolean {
+function isForFrozen({ type }: Input, { stage }: ChannelState): boolean {
+  if (type === "peer_ready") return stage.errorDue;
   return type === "fail" || type === "funding_confirmed" || type === "funding_unconfirmed" || type === "funding_spent";
 }
 

@@ -81,6 +81,7 @@ class Desk {
       stream: newStream(index),
       outbox: [],
       stored: false,
+      clock: CLOCK,
       handlers: {
         onPacket: (batch, from, packet, number, acknowledge) =>
           channels.receive(batch, from, packet, number, acknowledge),

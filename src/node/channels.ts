@@ -56,6 +56,8 @@ export type OpenChannelRequest = {
  */
 const MAX_UNCONFIRMED_OF_PEER = 20;
 const MAX_UNCONFIRMED = 1_000;
+/** Blocks after which an anchor in none of them is late: its channel makes room for others when there is none left. */
+const LATE_ANCHOR = 144;
 /** Channels that have ended and are still shown, the newest. */
 const ENDED_SHOWN = 100;
 
@@ -97,6 +99,7 @@ export class Channels {
       event: (batch, runner, event) => this.happened(batch, runner, event),
       removed: (runner, id) => this.records.removed(runner.state, id),
       finished: (batch, runner) => this.records.note(batch, runner.state, runner.frozenBecause !== undefined),
+      forgotten: (runner) => this.records.forget(runner.state),
       frozen: (runner, why) =>
         this.events.emit({ type: "trouble", problem: `channel ${runner.index} is frozen: ${why}` }),
       feeUnaffordable: (batch, { index: channel }, shortfall) =>
@@ -113,6 +116,11 @@ export class Channels {
   /** Those that are live, and the newest of those that have ended since the start. */
   all(): readonly ChannelRunner[] {
     return [...this.runners.values(), ...this.ended];
+  }
+
+  /** Those that are neither closed nor abandoned. */
+  live(): readonly ChannelRunner[] {
+    return [...this.runners.values()];
   }
 
   find(id: ChannelId): ChannelRunner | undefined {
@@ -262,8 +270,9 @@ export class Channels {
     if (full !== undefined) return full;
     const all = [...this.runners.values()].filter(isUnconfirmed);
     if (all.length < MAX_UNCONFIRMED) return undefined;
-    // Nothing is at stake before we have signed, so that somebody who is gone makes room.
-    const gone = all.find(({ state, session }) => state.stage.stage === "awaiting_open_anchor" && !session.connected);
+    // Little is at stake before the anchor is in a block, so that somebody who is gone makes room.
+    const { height } = this.surroundings();
+    const gone = all.find((runner) => !runner.session.connected && isLittleLoss(runner, height));
     const error = tooMany(MAX_UNCONFIRMED, all.length + 1, "unconfirmed channels of all peers");
     if (gone === undefined || error === undefined) return error;
     gone.fail(batch, error, false);
@@ -448,6 +457,11 @@ function unannounced(
 ): ChannelError | undefined {
   if (!prestage || session.peerHas("prestage")) return undefined;
   return { type: "remote_terms_unacceptable", rule: "LS-16", detail: "pre-staging that authenticate did not announce" };
+}
+
+/** We have not signed yet, or the anchor should long be in a block. */
+function isLittleLoss({ state: { stage, channel } }: ChannelRunner, height: number): boolean {
+  return stage.stage === "awaiting_open_anchor" || height - channel.createdHeight >= LATE_ANCHOR;
 }
 
 function isUnconfirmed({ state }: ChannelRunner): boolean {

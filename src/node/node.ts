@@ -40,6 +40,7 @@ import { type Batch, Journal } from "./journal.ts";
 import { Payments, type PayRequest } from "./payments.ts";
 import { Peers } from "./peers.ts";
 import { Records } from "./records.ts";
+import { StallWatch } from "./stall-watch.ts";
 import { type AmountBelowDust, Wallet, type WalletBalance } from "./wallet.ts";
 
 export type NodeOptions = {
@@ -105,6 +106,7 @@ export class SluiceNode {
   private readonly peers: Peers;
   private readonly follower: ChainFollower;
   private readonly fees: FeeSource;
+  private readonly stalls: StallWatch;
   private readonly buffer = createCommitmentBuffer();
   /** The request that is being looked up or run for a payment's id. */
   private readonly paying = new Map<string, Promise<unknown>>();
@@ -164,6 +166,12 @@ export class SluiceNode {
       journal: this.journal,
       events,
       handlers: this.sessionHandlers(),
+    });
+    this.stalls = new StallWatch({
+      clock,
+      journal: this.journal,
+      runners: () => this.channelSet.live(),
+      height: () => this.height,
     });
     this.follower = new ChainFollower({
       chain,
@@ -242,6 +250,7 @@ export class SluiceNode {
       if (event.type === "mempool") this.seen(event.transaction);
     });
     this.peers.start();
+    this.stalls.start();
   }
 
   /** A transaction entered the mempool: it may pay us. */
@@ -265,6 +274,7 @@ export class SluiceNode {
     this.unsubscribe();
     this.follower.stop();
     this.fees.stop();
+    this.stalls.stop();
     await this.peers.stop();
     await this.stopRecords();
     const stopped = new NodeHalted(new Error("the node was stopped"));
@@ -289,6 +299,7 @@ export class SluiceNode {
     this.books.stop();
     this.follower.stop();
     this.fees.stop();
+    this.stalls.stop();
     await this.peers.stop();
     this.payments.abandonWaiting(new NodeHalted(cause));
     this.events.emit({ type: "halted", cause });

@@ -11,6 +11,7 @@ import {
 import type { Events } from "./events.ts";
 import { Inbox } from "./inbox.ts";
 import type { Batch, Journal } from "./journal.ts";
+import { KeepAlive } from "./keep-alive.ts";
 import { newStream, Session, type SessionHandlers } from "./session.ts";
 
 const FIRST_RETRY_MS = 250;
@@ -61,7 +62,9 @@ export class Peers {
   adopt(peer: PeerRow, stream: StreamRow | undefined, outbox: readonly OutboxRow[]): void {
     const { handlers } = this;
     this.nextIndex = Math.max(this.nextIndex, peer.index + 1);
-    this.add(new Session({ peer, stream: stream ?? newStream(peer.index), outbox, handlers, stored: true }));
+    this.add(
+      new Session({ peer, stream: stream ?? newStream(peer.index), outbox, handlers, stored: true, clock: this.clock }),
+    );
   }
 
   private add(session: Session): Session {
@@ -76,7 +79,10 @@ export class Peers {
     this.freeIndexes.delete(index);
     const { handlers } = this;
     const peer = { index, nodeId, address: undefined };
-    return this.add(new Session({ peer, stream: newStream(index), outbox: [], handlers, stored: false, leftover }));
+    const { clock } = this;
+    return this.add(
+      new Session({ peer, stream: newStream(index), outbox: [], handlers, stored: false, leftover, clock }),
+    );
   }
 
   private forget({ peer, sent }: Session): void {
@@ -138,9 +144,21 @@ export class Peers {
         this.events.emit({ type: "trouble", problem: `${key} is cut off: ${bytes} bytes of it wait to be processed` });
       },
     });
+    const keepAlive = new KeepAlive({
+      clock: this.clock,
+      connection,
+      onDead: () => {
+        connection.close();
+        this.events.emit({ type: "trouble", problem: `${key} does not answer: its connection is ended` });
+      },
+    });
     return {
-      onMessage: (_, message) => inbox.push(message),
+      onMessage: (_, message) => {
+        keepAlive.heard();
+        inbox.push(message);
+      },
       onEnd: (_, reason) => {
+        keepAlive.stop();
         this.strangers.delete(connection);
         if (this.connections.get(key) === connection) this.connections.delete(key);
         this.journal.post("peer", (batch) => this.disconnected(batch, connection, reason));

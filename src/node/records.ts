@@ -227,6 +227,20 @@ export class Records {
     batch.afterCommit(() => this.books.delete(state.channel.index));
   }
 
+  /** The channel leaves no rows, so that there is nothing to keep books for. */
+  forget({ channel }: ChannelState): void {
+    const book = this.books.get(channel.index);
+    if (book === undefined) return;
+    this.books.delete(channel.index);
+    this.changed.delete(book);
+    this.gathered -= book.gathered.length;
+    // It may be about to be written at the end of this batch.
+    book.gathered = [];
+    book.changedTallies.clear();
+    book.recordChanged = false;
+    book.lifeChanged = false;
+  }
+
   /** Resolves once everything that happened before is written. Rejects where the journal has ended. */
   async settled(): Promise<void> {
     if (this.changed.size > 0) await this.journal.submit("other", (batch) => this.flush(batch));

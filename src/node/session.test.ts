@@ -51,6 +51,7 @@ class Life {
       stream: newStream(3),
       outbox: [],
       stored: false,
+      clock,
       ...session,
       handlers: {
         onPacket: (batch, from, { message }, number, acknowledge) => {
@@ -474,5 +475,90 @@ describe("a peer without a channel", () => {
     await one.hear(2 ** 52, authenticate(new Uint8Array(32)));
     expect(one.told).toEqual(["remote acknowledge [B2-5], limit 0, actual 4503599627370496"]);
     expect(one.connection.closed).toBe(true);
+  });
+});
+
+describe("how long a peer could have answered a packet", () => {
+  it("[B2-41] counts from its queueing, or from when both authenticates of the present connection were exchanged", async () => {
+    const one = life();
+    const { clock, session } = one;
+    expect([session.readyAt, session.deliverableSince(1)]).toEqual([undefined, undefined]);
+    const start = clock.now();
+    await one.connect();
+    await clock.advance(5_000);
+    expect(session.readyAt).toBeUndefined();
+    await one.hear(0, authenticate(new Uint8Array(32)));
+    expect(session.readyAt).toBe(start + 5_000);
+    await clock.advance(5_000);
+    await one.queue("1");
+    await clock.advance(999);
+    await one.queue("2");
+    await clock.advance(1);
+    await one.queue("3", "4");
+    const since = (number: number) => (session.deliverableSince(number) ?? 0) - start;
+    // Within a second, times are not told apart.
+    expect([1, 2, 3, 4, 5].map(since)).toEqual([10_000, 10_000, 11_000, 11_000, 11_000]);
+    await clock.advance(1_000_000);
+    await one.connect();
+    expect(session.deliverableSince(1)).toBeUndefined();
+    await one.hear(0, authenticate(new Uint8Array(32)));
+    expect([1, 2, 3, 4].map(since)).toEqual([1_011_000, 1_011_000, 1_011_000, 1_011_000]);
+  });
+
+  it("is kept for ten minutes, however much is sent", async () => {
+    const one = life();
+    await one.meet();
+    const start = one.clock.now();
+    for (let n = 1; n <= 700; n++) {
+      await one.queue(`${n}`);
+      await one.clock.advance(1_000);
+    }
+    expect(one.session.deliverableSince(700)).toBe(start + 699_000);
+    expect(one.session.deliverableSince(101)).toBe(start + 100_000);
+    // Older ones are at least ten minutes old: no more need be known of them.
+    expect(one.session.deliverableSince(50)).toBeLessThanOrEqual(start + 100_000);
+  });
+});
+
+describe("a connection that is made anew", () => {
+  it("[B2-41] is ended once for what waits, and again only for what was queued since", async () => {
+    const one = life();
+    const retry = async (number: number) => {
+      let done = false;
+      await one.run((batch) => {
+        done = one.session.retry(batch, number);
+      });
+      return done;
+    };
+    await one.connect();
+    expect(await retry(1)).toBe(false);
+    await one.hear(0, authenticate(new Uint8Array(32)));
+    await one.queue("1", "2");
+    expect(await retry(1)).toBe(true);
+    expect(one.connection.closed).toBe(true);
+    expect(one.session.ready).toBe(false);
+    expect(await retry(1)).toBe(false);
+    await one.meet(1, digestOf(packet("1")));
+    expect(await retry(2)).toBe(false);
+    expect(one.connection.closed).toBe(false);
+    await one.queue("3");
+    expect(await retry(3)).toBe(true);
+  });
+});
+
+describe("a ping", () => {
+  it("is answered once a second, however many come", async () => {
+    const one = life();
+    await one.meet();
+    const pings = Array.from({ length: 50 }, (_, n) => encodePing(Uint8Array.of(n)));
+    one.connection.taken();
+    await one.hear(0, ...pings);
+    await one.hear(0, ...pings);
+    await one.clock.advance(999);
+    await one.hear(0, ...pings);
+    expect(one.heard()).toEqual([[0, "pong"]]);
+    await one.clock.advance(1);
+    await one.hear(0, ...pings);
+    expect(one.heard()).toEqual([[0, "pong"]]);
   });
 });

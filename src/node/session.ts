@@ -26,6 +26,7 @@ import {
   type WireError,
   wireErrorRule,
 } from "../core/wire/index.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { OutboxRow, PeerRow, StreamRow } from "../ports/store.ts";
 import type { Connection, PeerAddress } from "../ports/transport.ts";
 import type { Batch } from "./journal.ts";
@@ -44,6 +45,12 @@ export type SessionHandlers = {
   /** What we tell the peer that we can do. */
   readonly features: readonly Feature[];
 };
+
+/** Packets of so many milliseconds count as queued together; times further back than this are not told apart. */
+const MARK_MS = 1_000;
+const MARKS_KEPT_MS = 600_000;
+/** No peer needs an answer to its pings more often. */
+const PONG_INTERVAL_MS = 1_000;
 
 const NO_DIGEST = new Uint8Array(32);
 /** Twice what an honest peer can leave unacknowledged: beyond it a peer only wants us to hold much. */
@@ -97,6 +104,12 @@ export class Session {
   private readonly leftover: number;
   /** The acknowledge that the peer last got from us on the present connection. */
   private told = 0;
+  private readonly clock: Clock;
+  /** When packets were queued on the present connection: those numbered from `number` on not before `at`. */
+  private marks: { readonly number: number; readonly at: number }[] = [];
+  /** What the connection was made anew for: our packets up to this number. */
+  private retried = 0;
+  private lastPong = Number.NEGATIVE_INFINITY;
 
   constructor(options: {
     peer: PeerRow;
@@ -105,7 +118,9 @@ export class Session {
     handlers: SessionHandlers;
     stored: boolean;
     leftover?: number;
+    clock: Clock;
   }) {
+    this.clock = options.clock;
     this.peer = options.peer;
     this.stored = options.stored;
     this.leftover = options.leftover ?? 0;
@@ -154,6 +169,17 @@ export class Session {
     return this.stream.received;
   }
 
+  /** When both authenticates were exchanged, in the clock's milliseconds; undefined where they are not. */
+  get readyAt(): number | undefined {
+    return this.authenticated ? this.marks[0]?.at : undefined;
+  }
+
+  /** Since when the peer, on this connection, could have answered our packet of this number: to the second. */
+  deliverableSince(number: number): number | undefined {
+    if (!this.authenticated) return undefined;
+    return (this.marks.findLast((mark) => mark.number <= number) ?? this.marks[0])?.at;
+  }
+
   get unacknowledged(): number {
     return this.outbox.length;
   }
@@ -172,6 +198,7 @@ export class Session {
     this.connection = connection;
     this.authenticated = false;
     this.ending = false;
+    this.lastPong = Number.NEGATIVE_INFINITY;
     batch.afterCommit(() => {
       if (before !== connection) before?.close();
       if (this.connection === connection) this.authenticate(connection);
@@ -200,6 +227,17 @@ export class Session {
     this.authenticated = false;
   }
 
+  /**
+   * Ends the connection, so that another is made and what waits is sent again; not a second time for what waited then already: it would not
+   * help. Says whether it did.
+   */
+  retry(batch: Batch, waiting: number): boolean {
+    if (!this.authenticated || this.ending || waiting <= this.retried) return false;
+    this.retried = this.stream.sent;
+    this.hangUp(batch);
+    return true;
+  }
+
   /** Looks at nothing more of this connection, and ends it when what the batch has to say is sent. */
   private hangUp(batch: Batch): void {
     const { connection } = this;
@@ -218,8 +256,17 @@ export class Session {
     const row = { peer: this.peer.index, number, acknowledge: this.stream.received, packet };
     this.stream = { ...this.stream, sent: number };
     this.outbox.push(row);
+    this.mark(number);
     if (this.stored) batch.change({ type: "outbox", row });
     this.touch(batch);
+  }
+
+  private mark(number: number): void {
+    const at = this.clock.now();
+    const last = this.marks.at(-1);
+    if (last === undefined || at - last.at >= MARK_MS) this.marks.push({ number, at });
+    const isOld = (mark: { readonly at: number } | undefined) => mark !== undefined && at - mark.at > MARKS_KEPT_MS;
+    while (isOld(this.marks[1])) this.marks.shift();
   }
 
   /**
@@ -262,7 +309,9 @@ export class Session {
 
   private answerPing(batch: Batch, packet: Uint8Array): void {
     const ping = decodePing(packet);
-    if (!ping.ok) return;
+    const now = this.clock.now();
+    if (!ping.ok || now - this.lastPong < PONG_INTERVAL_MS) return;
+    this.lastPong = now;
     // The acknowledge of what is not counted tells nothing.
     const pong = joinPackets(this.stream.received, [encodePong(ping.value)]);
     batch.afterCommit(() => {
@@ -317,6 +366,7 @@ export class Session {
     this.acknowledged(acknowledge);
     this.authenticated = true;
     this.peerFeatures = features;
+    this.marks = [{ number: 0, at: this.clock.now() }];
     this.transmitted = acknowledge;
     this.handlers.onReady(batch, this);
     this.touch(batch);
@@ -342,6 +392,7 @@ export class Session {
     if (this.stored) batch.change({ type: "outbox_pruned", peer, upTo: this.stream.sent });
     this.outbox = [];
     const numbers = { sent: acknowledge, acknowledged: acknowledge, packetAcknowledge: 0 };
+    this.retried = 0;
     this.stream = { ...this.stream, ...numbers, acknowledgedDigest: digest };
   }
 

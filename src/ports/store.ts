@@ -76,6 +76,8 @@ export type StoreChange =
    * other rows and are not written.
    */
   | { readonly type: "channel"; readonly channel: number; readonly change: ChannelChange }
+  /** All rows of the channel go: a peer proposed it, and it ended before we had signed anything. */
+  | { readonly type: "channel_removed"; readonly channel: number }
   /** The channel's number is used up, whether or not a channel came of it. */
   | { readonly type: "channel_index"; readonly next: number }
   | { readonly type: "peer"; readonly row: PeerRow }

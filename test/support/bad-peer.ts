@@ -28,9 +28,11 @@ import {
 } from "../../src/core/payment-channel/index.ts";
 import {
   type Authenticate,
+  decodePing,
   decodePkt,
   decodeTransportMessage,
   encodePkt,
+  encodePong,
   joinPackets,
   type PktMessage,
   packetFamily,
@@ -64,6 +66,8 @@ export class BadPeer {
   sent = 0;
   /** Every counted packet that went out. */
   readonly packets: Uint8Array[] = [];
+  /** Whether the node's pings are answered. */
+  livesOn = true;
   /** Whether what the node sends is acted on. */
   obedient = true;
   /** What becomes of a message of the machine before it is sent. */
@@ -76,6 +80,7 @@ export class BadPeer {
   private connection: Connection | undefined;
   private nextIndex = 0;
 
+  /** Over TCP unless told otherwise. */
   constructor(chain: Chain, name: string, transport?: (nodeId: NodeId) => Transport) {
     this.chain = chain;
     const seed = concatBytes(sha256(new TextEncoder().encode(name)), sha256(new TextEncoder().encode(`${name}!`)));
@@ -160,6 +165,7 @@ export class BadPeer {
     let expectsFirst = first;
     for (const packet of decoded.value.packets) {
       const family = packet.length === 0 ? undefined : packetFamily(packet);
+      if (family?.ok && family.value === "ping" && this.livesOn) this.pong(packet);
       if (family === undefined || !family.ok || family.value !== "pkt") continue;
       const pkt = decodePkt(packet);
       if (!pkt.ok) throw new Error("the node sends what is no packet");
@@ -177,6 +183,11 @@ export class BadPeer {
     }
     this.notify();
     return expectsFirst;
+  }
+
+  private pong(packet: Uint8Array): void {
+    const ping = decodePing(packet);
+    if (ping.ok) this.sendMessages(joinPackets(this.received, [encodePong(ping.value)]));
   }
 
   private process({ channelId, message }: ReceivedPkt, acknowledge: number): void {

@@ -32,6 +32,7 @@ export function channelRow(index: number, rest: Partial<ChannelRow> = {}): Chann
     pushMsat: msat(5),
     prestage: false,
     createdAt: 1_700_000_000_123,
+    createdHeight: 800_000,
     ...rest,
   };
 }
@@ -41,6 +42,8 @@ export const OPEN: StageRow = {
   openCompleteSent: true,
   openCompleteReceived: false,
   failure: undefined,
+  errorDue: false,
+  frozen: undefined,
 };
 
 export function totalsRow(rest: Partial<TotalsRow> = {}): TotalsRow {

@@ -122,7 +122,7 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
           { ...terms, side: "local", channelReserveSat: sat(10_000), closeScript: bytes(22, 5) },
           { ...terms, side: "remote", channelReserveSat: undefined, closeScript: undefined },
         ],
-        stage: { ...OPEN, stage: "failed", failure: "bad_signature: number 3" },
+        stage: { ...OPEN, stage: "failed", failure: "bad_signature: number 3", errorDue: true, frozen: "x" },
         funding: {
           txid: coinRow(1).txid,
           outputIndex: 2,
@@ -530,6 +530,31 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
       ]);
       const page = await store.htlcs(3, { offerer: "local", before: undefined, limit: 5 });
       expect(page).toStrictEqual([htlcRow(0n)]);
+    });
+
+    it("has nothing of a channel that was removed, in the batch that made it or later", async () => {
+      const fresh = ofChannel(1, { type: "fee", row: { owner: "local", number: 0, feeRate: 1500 } });
+      const removal = { type: "channel_removed", channel: 1 } as const;
+      await commit(...createdChannel(1), ...fresh, removal, ...createdChannel(2));
+      expect((await store.load()).channels.map(({ channel }) => channel.index)).toEqual([2]);
+      const commitment = { type: "commitment", row: commitmentRow("local", 1) } as const;
+      const htlc = { type: "htlc_added", row: htlcRow(2n) } as const;
+      await commit(...createdChannel(1), ...fresh, ...ofChannel(1, commitment, htlc));
+      const life = {
+        channel: 1,
+        openedAt: 1,
+        endedAt: undefined,
+        fundingFeeSat: undefined,
+        spendingTxid: undefined,
+        spendingFeeSat: undefined,
+      };
+      await commit({ type: "life", row: life });
+      await commit(...ofChannel(1, { type: "totals", row: totalsRow() }), removal);
+      expect((await store.load()).channels.map(({ channel }) => channel.index)).toEqual([2]);
+      expect(await store.htlcs(1, { offerer: "local", before: undefined, limit: 10 })).toEqual([]);
+      // Its number is as free as if it had never been used.
+      await commit(...createdChannel(1), ...fresh);
+      expect((await store.load()).channels).toHaveLength(2);
     });
 
     it("loads open invoices and pending payments, and finds the others by what names them", async () => {

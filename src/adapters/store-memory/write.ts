@@ -9,7 +9,9 @@ export function writeChanges(tables: Tables, tx: Transaction, changes: readonly 
   for (const change of changes) writeChange(tables, tx, change);
   for (const change of changes) {
     if (change.type !== "channel" || change.change.type !== "created") continue;
-    const { stage, totals } = channelTables(tables, change.channel);
+    const created = tables.channels.get(change.channel);
+    if (created === undefined) continue;
+    const { stage, totals } = created;
     invariant(stage.has(0) && totals.has(0), `channel ${change.channel} is created together with its stage and totals`);
   }
 }
@@ -19,6 +21,9 @@ function writeChange(tables: Tables, tx: Transaction, change: StoreChange): void
     case "channel":
       if (change.change.type === "created") tx.insert(tables.channels, change.channel, emptyChannelTables());
       writeChannel(channelTables(tables, change.channel), tx, change.channel, change.change);
+      return;
+    case "channel_removed":
+      tx.remove(tables.channels, change.channel);
       return;
     case "channel_index":
       tx.set(tables.counters, "nextChannelIndex", change.next);

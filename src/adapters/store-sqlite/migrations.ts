@@ -27,7 +27,8 @@ CREATE TABLE outbox (position INTEGER PRIMARY KEY, acknowledge INTEGER NOT NULL,
 CREATE TABLE channel (
   channel INTEGER PRIMARY KEY,
   id BLOB NOT NULL, temporary_id BLOB NOT NULL, peer BLOB NOT NULL, initiator INTEGER NOT NULL,
-  planned_amount_sat INTEGER, push_msat INTEGER NOT NULL, prestage INTEGER NOT NULL, created_at INTEGER NOT NULL
+  planned_amount_sat INTEGER, push_msat INTEGER NOT NULL, prestage INTEGER NOT NULL,
+  created_at INTEGER NOT NULL, created_height INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE terms (
   channel INTEGER NOT NULL REFERENCES channel, side INTEGER NOT NULL,
@@ -38,7 +39,8 @@ CREATE TABLE terms (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE stage (
   channel INTEGER PRIMARY KEY REFERENCES channel,
-  stage TEXT NOT NULL, open_complete_sent INTEGER NOT NULL, open_complete_received INTEGER NOT NULL, failure TEXT
+  stage TEXT NOT NULL, open_complete_sent INTEGER NOT NULL, open_complete_received INTEGER NOT NULL, failure TEXT,
+  error_due INTEGER NOT NULL, frozen TEXT
 ) STRICT;
 CREATE INDEX stage_live ON stage (channel) WHERE stage NOT IN ('closed', 'abandoned');
 CREATE TABLE funding (

@@ -150,6 +150,7 @@ export function toChannel(row: SqlRow): ChannelRow {
     pushMsat: msat(readBigInt(row, "push_msat")),
     prestage: readBoolean(row, "prestage"),
     createdAt: readNumber(row, "created_at"),
+    createdHeight: readNumber(row, "created_height"),
   };
 }
 
@@ -174,6 +175,8 @@ export function toStage(row: SqlRow): StageRow {
     openCompleteSent: readBoolean(row, "open_complete_sent"),
     openCompleteReceived: readBoolean(row, "open_complete_received"),
     failure: readOptional(row, "failure", readText),
+    errorDue: readBoolean(row, "error_due"),
+    frozen: readOptional(row, "frozen", readText),
   };
 }
 

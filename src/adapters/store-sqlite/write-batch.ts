@@ -6,7 +6,7 @@ import { booleanToSql, hashPrefixToSql, INVOICE_STATES, PAYMENT_STATES, placeToS
 import type { SqlEngine } from "./engine.ts";
 import { outboxPosition } from "./outbox-position.ts";
 import { insert, upsert } from "./statements.ts";
-import { channelWriter } from "./write-channel.ts";
+import { channelRemover, channelWriter } from "./write-channel.ts";
 import { recordWriter } from "./write-record.ts";
 
 /**
@@ -15,6 +15,7 @@ import { recordWriter } from "./write-record.ts";
  */
 export function batchWriter(engine: SqlEngine): (changes: readonly StoreChange[]) => void {
   const writeChannel = channelWriter(engine);
+  const removeChannel = channelRemover(engine);
   const writePeer = peerWriter(engine);
   const writeMoney = moneyWriter(engine);
   const writeRecord = recordWriter(engine);
@@ -24,7 +25,7 @@ export function batchWriter(engine: SqlEngine): (changes: readonly StoreChange[]
   return (changes) => {
     const totals = new Map<number, TotalsRow>();
     const streams = new Map<number, StreamRow>();
-    const created: number[] = [];
+    const created = new Set<number>();
     for (const change of changes) {
       switch (change.type) {
         case "channel":
@@ -32,8 +33,13 @@ export function batchWriter(engine: SqlEngine): (changes: readonly StoreChange[]
             totals.set(change.channel, change.change.row);
             break;
           }
-          if (change.change.type === "created") created.push(change.channel);
+          if (change.change.type === "created") created.add(change.channel);
           writeChannel(change.channel, change.change);
+          break;
+        case "channel_removed":
+          totals.delete(change.channel);
+          created.delete(change.channel);
+          removeChannel(change.channel);
           break;
         case "stream":
           streams.set(change.row.peer, change.row);

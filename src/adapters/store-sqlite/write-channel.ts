@@ -1,6 +1,6 @@
 import { assertNever, invariant } from "../../core/base/index.ts";
 import type { ChannelChange, CommitmentRow, HtlcRow, TotalsRow } from "../../core/payment-channel/index.ts";
-import { booleanToSql, sideToSql, uint64ToSql } from "./columns.ts";
+import { booleanToSql, readText, sideToSql, uint64ToSql } from "./columns.ts";
 import type { SqlEngine } from "./engine.ts";
 import { insert, upsert } from "./statements.ts";
 
@@ -49,6 +49,18 @@ export function channelWriter(engine: SqlEngine): (channel: number, change: Chan
       default:
         writeLife(channel, change);
     }
+  };
+}
+
+/** Prepares what removes all rows of a channel, from every table that refers to it. */
+export function channelRemover(engine: SqlEngine): (channel: number) => void {
+  const referring = engine.prepare(
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%REFERENCES channel%'",
+  );
+  const tables = [...referring.all().map((row) => readText(row, "name")), "channel"];
+  const removals = tables.map((table) => engine.prepare(`DELETE FROM ${table} WHERE channel = ?`));
+  return (channel) => {
+    for (const removal of removals) removal.run(channel);
   };
 }
 
@@ -145,7 +157,7 @@ function lifeWriter(engine: SqlEngine) {
   const create = insert(
     engine,
     "channel",
-    "channel id temporary_id peer initiator planned_amount_sat push_msat prestage created_at",
+    "channel id temporary_id peer initiator planned_amount_sat push_msat prestage created_at created_height",
   );
   const name = engine.prepare("UPDATE channel SET id = ? WHERE channel = ?");
   const setTerms = upsert(
@@ -154,7 +166,12 @@ function lifeWriter(engine: SqlEngine) {
     "channel side",
     "delay min_depth commit_key final_key initial_fee_rate channel_reserve_sat close_script revocation_hashes",
   );
-  const setStage = upsert(engine, "stage", "channel", "stage open_complete_sent open_complete_received failure");
+  const setStage = upsert(
+    engine,
+    "stage",
+    "channel",
+    "stage open_complete_sent open_complete_received failure error_due frozen",
+  );
   const setFunding = upsert(
     engine,
     "funding",
@@ -170,9 +187,10 @@ function lifeWriter(engine: SqlEngine) {
         const { index, temporaryId, peer, initiator, plannedAmountSat, pushMsat, createdAt } = change.row;
         const prestage = booleanToSql(change.row.prestage);
         invariant(index === channel, "a channel is created under its own index");
+        const made = [createdAt, change.row.createdHeight];
         const side = sideToSql(initiator);
         const planned = plannedAmountSat ?? null;
-        create.run(channel, change.id, temporaryId, peer, side, planned, pushMsat, prestage, createdAt);
+        create.run(channel, change.id, temporaryId, peer, side, planned, pushMsat, prestage, ...made);
         return;
       }
       case "named":
@@ -196,9 +214,9 @@ function lifeWriter(engine: SqlEngine) {
         return;
       }
       case "stage": {
-        const { stage, openCompleteSent, openCompleteReceived, failure } = change.row;
+        const { stage, openCompleteSent, openCompleteReceived, failure, errorDue, frozen } = change.row;
         const [sent, received] = [booleanToSql(openCompleteSent), booleanToSql(openCompleteReceived)];
-        setStage.run(channel, stage, sent, received, failure ?? null);
+        setStage.run(channel, stage, sent, received, failure ?? null, booleanToSql(errorDue), frozen ?? null);
         return;
       }
       case "funding": {

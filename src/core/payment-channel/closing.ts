@@ -100,7 +100,7 @@ export function closeIfDue(state: ChannelState, context: Context): StepResult {
 }
 
 /** No HTLC in any commitment that counts, none being removed, and every older commitment revoked. Spec: LS-32. */
-function isDrained(state: ChannelState): boolean {
+export function isDrained(state: ChannelState): boolean {
   return state.htlcs.size === 0 && state.commitments.remote.length === 1 && !hasUnsignedChanges(state);
 }
 

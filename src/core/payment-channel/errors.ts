@@ -75,6 +75,8 @@ const REACTIONS = {
   wrong_revocation_preimage: "fail_channel",
   revocation_not_derivable: "fail_channel",
   revocation_without_commit: "fail_channel",
+  /** It is there, and does not do what it has to. */
+  remote_stalled: "fail_channel",
 } as const satisfies Record<string, Reaction>;
 
 export type ChannelErrorType = keyof typeof REACTIONS;

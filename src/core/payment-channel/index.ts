@@ -41,5 +41,6 @@ export {
   type TermsRow,
   type TotalsRow,
 } from "./rows.ts";
+export { type Awaited, awaited } from "./stall.ts";
 export { type ChannelState, load } from "./state.ts";
 export { step } from "./step.ts";

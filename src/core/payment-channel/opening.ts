@@ -68,6 +68,7 @@ export function begin(request: OpenRequest, context: Context): Result<Begun, Cha
     pushMsat,
     prestage,
     createdAt: context.now,
+    createdHeight: context.height,
   };
   const state = newChannelState(request.temporaryId, row);
   const asked = { feeRate: judged.value, minDepth: context.policy.minDepthOwn, closeScript };
@@ -107,6 +108,7 @@ export function accept(
     pushMsat: message.pushMsat,
     prestage: message.prestage,
     createdAt: context.now,
+    createdHeight: context.height,
   };
   const asked = { feeRate: ownFeeRate(context.fees, 0), minDepth: context.policy.minDepth, closeScript: undefined };
   const terms = ownTerms(context, row.index, asked);

@@ -53,6 +53,12 @@ export const MAX_UNREVOKED = 16;
 /** Messages that the peer has not acknowledged, beyond which nothing new is offered. */
 export const MAX_UNACKNOWLEDGED = 10_000;
 
+/** Blocks beyond the depth that a peer asked for, after which its open_complete is overdue: heights differ. Spec: B2-48. */
+export const OPEN_COMPLETE_MARGIN = 144;
+
+/** Blocks after which an anchor that is in none of them is not expected any more, where it is the peer's money: two weeks. */
+export const ANCHOR_PATIENCE = 2016;
+
 export const DEFAULT_POLICY: ChannelPolicy = {
   delay: 144,
   maxDelay: 1008,

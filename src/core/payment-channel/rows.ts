@@ -25,6 +25,8 @@ export type ChannelRow = {
   readonly prestage: boolean;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
+  /** Height of the chain at that moment. */
+  readonly createdHeight: number;
 };
 
 /** What one party said in its open_channel. Spec: B2-8; seed 001 section 2.1. */
@@ -68,6 +70,10 @@ export type StageRow = {
   readonly openCompleteReceived: boolean;
   /** Why it was abandoned or failed: a typed error's name, rule and numbers as text. */
   readonly failure: string | undefined;
+  /** The peer is yet to be told of the failure: it was away. Spec: B2-42. */
+  readonly errorDue: boolean;
+  /** Which property of our own code did not hold: updates have stopped, for as long as the channel lives. */
+  readonly frozen: string | undefined;
 };
 
 /** The anchor. Funding is a row of its own: a channel id never derives from it. */

@@ -120,6 +120,8 @@ export function newChannelState(id: ChannelId, channel: ChannelRow): ChannelStat
       openCompleteSent: false,
       openCompleteReceived: false,
       failure: undefined,
+      errorDue: false,
+      frozen: undefined,
     },
     funding: undefined,
     totals: emptyTotals(),

@@ -89,6 +89,29 @@ describe("failing a channel", () => {
     expect(away.alice.saying()).toEqual([]);
   });
 
+  it("[B2-42] of which the peer, being away, was not told is said once it is back, and once", () => {
+    const pair = new ChannelPair().open();
+    const { alice, bob } = pair;
+    alice.ready = false;
+    alice.run(failing());
+    expect(alice.channel.stage).toMatchObject({ stage: "failed", errorDue: true });
+    alice.state = alice.loaded(rowsOf(alice.channel));
+    alice.flush();
+    expect(alice.saying()).toEqual([]);
+    alice.ready = true;
+    alice.run({ type: "peer_ready" });
+    alice.flush();
+    expect(pair.next("alice", "error").problem).toBe("failed by user [B2-43]");
+    expect(alice.channel.stage.errorDue).toBe(false);
+    alice.run({ type: "peer_ready" });
+    expect(alice.saying()).toEqual(["error"]);
+    pair.deliver("alice");
+    bob.ready = false;
+    bob.ready = true;
+    bob.run({ type: "peer_ready" });
+    expect(bob.saying()).toEqual([]);
+  });
+
   it("happens once; what the peer had already sent is neither acted on nor a violation", () => {
     const pair = new ChannelPair().open({ pushMsat: 400_000_000n });
     const { alice, bob } = pair;
@@ -121,6 +144,55 @@ describe("failing a channel", () => {
     pair.alice.run(failing());
     pair.alice.flush();
     expect(pair.alice.saying()).toEqual(["update_add_htlc", "error"]);
+  });
+});
+
+describe("an anchor that is in no block", () => {
+  function waiting(): ChannelPair {
+    const pair = new ChannelPair();
+    pair.propose();
+    pair.answer();
+    pair.deliver("bob");
+    pair.fund();
+    pair.settle();
+    return pair;
+  }
+
+  it("[B2-48] is given up by its responder after 2,016 blocks, and never by who made it", () => {
+    const { alice, bob } = waiting();
+    for (const party of [alice, bob]) {
+      party.height = 100 + 2015;
+      party.flush();
+      expect(party.channel.stage.stage).toBe("awaiting_depth");
+      party.height = 100 + 2016;
+      party.flush();
+    }
+    expect(alice.channel.stage.stage).toBe("awaiting_depth");
+    const failure = "the anchor is in no block [B2-48], limit 2016, actual 2016";
+    expect(bob.channel.stage).toMatchObject({ stage: "abandoned", failure });
+    expect(bob.saying()).toEqual(["error"]);
+  });
+
+  it("[B2-48] is given up too where the channel has failed, quietly", () => {
+    const { bob } = waiting();
+    bob.run(failing(USER, false));
+    bob.height = 100 + 2016;
+    bob.flush();
+    expect(bob.channel.stage.stage).toBe("abandoned");
+    expect(bob.saying()).toEqual([]);
+  });
+
+  it("[B2-43] is waited for once it was in a block, whatever a reorganisation did to it", () => {
+    const pair = waiting();
+    pair.confirm();
+    const { bob } = pair;
+    bob.height = 100 + 5000;
+    bob.run({ type: "funding_unconfirmed" });
+    bob.flush();
+    expect(bob.channel.stage.stage).toBe("open");
+    bob.run(failing(USER, false));
+    bob.flush();
+    expect(bob.channel.stage.stage).toBe("failed");
   });
 });
 

@@ -26,7 +26,7 @@ import {
   receiveOpenComplete,
 } from "./opening.ts";
 import { moveTo, NOTHING, step as outcome, type StepResult, send, tell, unexpected } from "./outcome.ts";
-import type { ChannelPolicy } from "./policy.ts";
+import { ANCHOR_PATIENCE, type ChannelPolicy } from "./policy.ts";
 import { receiveRemovalAccept, receiveSettleRequest, receiveTimeoutRequest, tendRemovals } from "./removal-requests.ts";
 import { failHtlc, fulfill, receiveRemoval } from "./removals.ts";
 import { isRequested } from "./rows.ts";
@@ -46,7 +46,7 @@ export function step(state: ChannelState, input: Input, context: Context): StepR
       return funded(state, input, context);
     case "funding_failed":
       if (state.stage.stage !== "awaiting_open_channel") return NOTHING;
-      return end(state, "abandoned", describeError(input.error), context.peerReady);
+      return end(state, "abandoned", describeError(input.error), tells(true, context));
     case "offer":
       return offer(state, input, context);
     case "fulfill":
@@ -72,7 +72,7 @@ export function step(state: ChannelState, input: Input, context: Context): StepR
     case "funding_spent":
       return fundingSpent(state, input);
     case "fail":
-      return fail(state, describeError(input.error), input.notify && context.peerReady, context);
+      return fail(state, describeError(input.error), tells(input.notify, context), context);
     default:
       return assertNever(input);
   }
@@ -138,7 +138,7 @@ function receiveMessage(
       return receiveCloseSignature(state, message, context);
     case "error":
       // The peer has failed the channel: so do we, and send no error back (B2-42).
-      return fail(state, `the peer failed the channel: ${message.problem}`, false, context);
+      return fail(state, `the peer failed the channel: ${message.problem}`, "never", context);
     case "authenticate":
       return unexpected("authenticate with a channel id", state.stage.stage, "B2-5");
     default:
@@ -175,7 +175,16 @@ function receivePrestaging(
   }
 }
 
-const DUE = [completeIfDue, closedIfDue, answerAdds, tendRemovals, closeIfDue, feeIfDue, commitIfDue] as const;
+const DUE = [
+  forgetIfDue,
+  completeIfDue,
+  closedIfDue,
+  answerAdds,
+  tendRemovals,
+  closeIfDue,
+  feeIfDue,
+  commitIfDue,
+] as const;
 
 /** One signature for all changes of the batch, after what is due besides has been said. Spec: LS-25. */
 function endOfBatch(state: ChannelState, context: Context): StepResult {
@@ -201,9 +210,14 @@ function failLateHtlcs(state: ChannelState, context: Context): StepResult | unde
   return undefined;
 }
 
-/** After a reconnect nobody may remember what was told before: say again which HTLCs wait for a decision. */
+/**
+ * After a reconnect nobody may remember what was told before: say again which HTLCs wait for a decision. A peer that was away
+ * when the channel failed is told so.
+ */
 function tellAgain(state: ChannelState, policy: ChannelPolicy): StepResult {
-  const effects: Effect[] = [];
+  const { errorDue, failure } = state.stage;
+  const changes = errorDue ? [moveTo(state, { errorDue: false }).change] : [];
+  const effects: Effect[] = errorDue ? [send(state, { type: "error", problem: failure ?? "" })] : [];
   for (const htlc of state.htlcs.values()) {
     if (htlc.offerer !== "remote" || htlc.removal !== undefined || isLate(state, htlc)) continue;
     if (isCleared(state, htlc)) {
@@ -211,36 +225,60 @@ function tellAgain(state: ChannelState, policy: ChannelPolicy): StepResult {
       if (!isDecided) effects.push(tell({ type: "htlc_cleared", htlc }));
     } else if (isRequested(htlc) && policy.prestageAdds === "ask") effects.push(tell({ type: "add_requested", htlc }));
   }
-  return outcome([], effects);
+  return outcome(changes, effects);
+}
+
+/** When the peer is told of a failure: it must not be where it told us. Spec: B2-42. */
+type Telling = "now" | "later" | "never";
+
+function tells(notify: boolean, context: Context): Telling {
+  if (!notify) return "never";
+  return context.peerReady ? "now" : "later";
 }
 
 /**
  * Before an anchor could be broadcast nothing is at stake; afterwards the newest commitment is what counts, unless the peer
  * signed a close. Spec: B2-43, B2-56.
  */
-function fail(state: ChannelState, reason: string, notify: boolean, context: Context): StepResult {
+function fail(state: ChannelState, reason: string, telling: Telling, context: Context): StepResult {
   if (isOver(state) || state.stage.stage === "close_agreed") return NOTHING;
   const close = newestClose(state, context);
   if (close !== undefined) {
-    const ended = end(state, "close_agreed", reason, notify);
+    const ended = end(state, "close_agreed", reason, telling);
     if (!ended.ok) return ended;
     return outcome(ended.value.changes, [{ type: "broadcast", transaction: close }, ...ended.value.effects]);
   }
   // A responder whose peer holds its signature can't know whether the anchor goes out.
   const anchored = state.commitments.local?.signature !== undefined;
-  return end(state, anchored ? "failed" : "abandoned", reason, notify);
+  return end(state, anchored ? "failed" : "abandoned", reason, telling);
 }
 
 function end(
   state: ChannelState,
   stage: "failed" | "abandoned" | "close_agreed",
   reason: string,
-  notify: boolean,
+  telling: Telling,
 ): StepResult {
-  const moved = moveTo(state, { stage, failure: reason });
-  const effects: Effect[] = notify ? [send(state, { type: "error", problem: reason })] : [];
+  const moved = moveTo(state, { stage, failure: reason, errorDue: telling === "later" });
+  const effects: Effect[] = telling === "now" ? [send(state, { type: "error", problem: reason })] : [];
   if (stage === "abandoned" && state.channel.initiator === "local") effects.push(tell({ type: "release_funding" }));
   return outcome([moved.change], [...effects, ...moved.events]);
+}
+
+/**
+ * Gives up waiting for the peer's anchor. Nothing was updated yet, so that the channel holds nothing of ours but what the peer may have
+ * promised for the start; an anchor that we made is waited for as long as it takes. Spec: B2-48.
+ */
+function forgetIfDue(state: ChannelState, context: Context): StepResult {
+  const { channel, stage, funding } = state;
+  const waits = stage.stage === "awaiting_depth" || stage.stage === "failed";
+  // We said open_complete only when it was in a block: what the peer gave us at the start is ours then.
+  if (!waits || stage.openCompleteSent || channel.initiator !== "remote" || funding === undefined) return NOTHING;
+  if (funding.confirmedHeight !== undefined || funding.spentHeight !== undefined) return NOTHING;
+  const waited = context.height - channel.createdHeight;
+  if (waited < ANCHOR_PATIENCE) return NOTHING;
+  const reason = `the anchor is in no block [B2-48], limit ${ANCHOR_PATIENCE}, actual ${waited}`;
+  return end(state, "abandoned", reason, context.peerReady && stage.stage !== "failed" ? "now" : "never");
 }
 
 function fundingUnconfirmed(state: ChannelState): StepResult {
@@ -258,7 +296,7 @@ function fundingSpent(state: ChannelState, { height, txid }: Extract<Input, { ty
     const moved = moveTo(state, { stage: "close_agreed" });
     return outcome([change, moved.change], moved.events);
   }
-  const ended = end(state, "failed", "the anchor is spent on chain [B2-36]", false);
+  const ended = end(state, "failed", "the anchor is spent on chain [B2-36]", "never");
   if (!ended.ok) return ended;
   return outcome([change, ...ended.value.changes], ended.value.effects);
 }
