@@ -1,9 +1,12 @@
 // npm run bench: what a channel does, two processes over loopback TCP, SQLite with synchronous=FULL. Figures are printed as
 // a table, or as JSON with --json; nothing is asserted.
+//
+//   npm run bench                  rates and latencies by payments in flight
+//   npm run bench -- --history     the same channel after 1,000, 10,000 and 100,000 payments: rate, file, restart
 
-import { statSync } from "node:fs";
-import { join } from "node:path";
 import { embeddedSharedChain, TwoProcesses } from "../test/processes/two-processes.ts";
+import { type HistoryRow, measureHistory } from "./history.ts";
+import { CHUNK, pay, storeBytes } from "./pay.ts";
 
 type Row = {
   readonly inFlight: number;
@@ -22,42 +25,15 @@ const SCENARIOS = [
   { inFlight: 100, payments: 16_000 },
   { inFlight: 400, payments: 32_000 },
 ];
-
-/** Worth an output each, so that commitments hold what they would hold. */
-const AMOUNT_MSAT = 600_000n;
-/** What one side can pay before the money has to come back. */
-const CHUNK = 4_000;
+const HISTORY = [1_000, 10_000, 100_000];
 
 function percentile(sorted: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
 }
 
-function storeBytes(directory: string): number {
-  return ["alice", "bob"].reduce((sum, name) => sum + statSync(join(directory, name, "sluice.db")).size, 0);
-}
-
-/** Pays back and forth in chunks, since no channel holds 20,000 such payments in one direction. */
 async function measure(two: TwoProcesses, inFlight: number, payments: number): Promise<Row> {
   const bytesBefore = storeBytes(two.directory);
-  const latencies: number[] = [];
-  let ms = 0;
-  let cpuMs = 0;
-  for (let done = 0; done < payments; done += CHUNK) {
-    const [channel] = await two.alice.call("channels");
-    const aliceIsRicher = channel !== undefined && channel.localMsat > channel.remoteMsat;
-    const [payer, payee] = aliceIsRicher ? [two.alice, two.bob] : [two.bob, two.alice];
-    const hashes = await payee.call("invoices", Math.min(CHUNK, payments - done), AMOUNT_MSAT);
-    const cpuBefore = await payee.call("cpuMs");
-    const prefix = `${inFlight}-${payments}-${done}-`;
-    const report = await payer.call("pay", { channel: 0, amountMsat: AMOUNT_MSAT, hashes, inFlight, prefix });
-    if (report.failed > 0 || report.refused.length > 0) {
-      throw new Error(`${report.failed} payments failed, ${report.refused.length} refused (${report.refused[0]})`);
-    }
-    ms += report.ms;
-    cpuMs += report.cpuMs + (await payee.call("cpuMs")) - cpuBefore;
-    latencies.push(...report.latencies);
-  }
-  latencies.sort((a, b) => a - b);
+  const { ms, cpuMs, latencies } = await pay(two, inFlight, payments, `${inFlight}-${payments}`);
   return {
     inFlight,
     payments,
@@ -69,26 +45,33 @@ async function measure(two: TwoProcesses, inFlight: number, payments: number): P
   };
 }
 
-async function main(): Promise<void> {
-  const json = process.argv.includes("--json");
+async function measureScenarios(two: TwoProcesses): Promise<Row[]> {
+  const rows: Row[] = [];
+  await measure(two, 100, 4 * CHUNK);
+  for (const { inFlight, payments } of SCENARIOS) rows.push(await measure(two, inFlight, payments));
+  return rows;
+}
+
+/** Has `run` use two processes with a channel between them. */
+async function withChannel<T>(run: (two: TwoProcesses) => Promise<T>): Promise<T> {
   const chain = await embeddedSharedChain();
   // Looking for blocks costs CPU that is not the payments'.
   const two = new TwoProcesses({ ...chain, access: { ...chain.access, pollMs: 2_000 } });
-  const rows: Row[] = [];
   try {
     await two.openChannel({ amountSat: 4_000_000n, pushMsat: 1_000_000_000n });
-    await measure(two, 100, 2 * CHUNK);
-    for (const { inFlight, payments } of SCENARIOS) rows.push(await measure(two, inFlight, payments));
-    await Promise.all([two.alice.stop(), two.bob.stop()]);
+    const result = await run(two);
+    await two.stop();
+    return result;
   } finally {
     await two.close();
     await chain.close();
   }
-  if (json) {
-    console.log(JSON.stringify({ node: process.version, rows }));
-    return;
-  }
-  console.log("One channel, two processes over loopback TCP, SQLite synchronous=FULL, empty route:");
+}
+
+const SETTING = "two processes over loopback TCP, SQLite synchronous=FULL, empty route";
+
+function printScenarios(rows: readonly Row[]): void {
+  console.log(`One channel, ${SETTING}:`);
   console.table(
     rows.map((row) => ({
       "in flight": row.inFlight,
@@ -100,6 +83,34 @@ async function main(): Promise<void> {
       "store bytes/node": Math.round(row.storeBytesPerPayment),
     })),
   );
+}
+
+function printHistory(rows: readonly HistoryRow[]): void {
+  console.log(`One channel after so many payments, 100 in flight, ${SETTING}:`);
+  console.table(
+    rows.map((row) => ({
+      payments: row.payments,
+      "settled/s": row.perSecond,
+      "CPU ms, both": Number(row.cpuMsPerPayment.toFixed(3)),
+      "store bytes/node": Math.round(row.storeBytesPerPayment),
+      "restart ms": Math.round(row.restartMs),
+      "openNode ms": Math.round(row.openNodeMs),
+      "restart ms, killed": Math.round(row.killedRestartMs),
+    })),
+  );
+}
+
+async function main(): Promise<void> {
+  const [json, history] = [process.argv.includes("--json"), process.argv.includes("--history")];
+  if (history) {
+    const rows = await withChannel((two) => measureHistory(two, HISTORY));
+    if (json) console.log(JSON.stringify({ node: process.version, history: rows }));
+    else printHistory(rows);
+    return;
+  }
+  const rows = await withChannel(measureScenarios);
+  if (json) console.log(JSON.stringify({ node: process.version, rows }));
+  else printScenarios(rows);
 }
 
 await main();

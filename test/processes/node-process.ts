@@ -22,10 +22,12 @@ async function open(options: OpenOptions) {
     ...options.chain,
   });
   await chain.connect();
+  const begun = performance.now();
   node = await openNode({ directory: options.directory, chain, policy: options.policy ?? {} });
+  const openNodeMs = performance.now() - begun;
   node.subscribe((event) => process.send?.({ type: "event", event: { ...event, cause: undefined } }));
   const listening = await node.listen({ host: "127.0.0.1", port: options.port ?? 0 });
-  return { nodeId: node.nodeId, port: listening.port };
+  return { nodeId: node.nodeId, port: listening.port, openNodeMs };
 }
 
 async function invoices(count: number, amountMsat: bigint): Promise<PaymentHash[]> {

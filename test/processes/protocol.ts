@@ -37,7 +37,8 @@ export type PayReport = {
 
 /** What a node process can be asked. Arguments and results are copied as structured clones. */
 export type Methods = {
-  open(options: OpenOptions): Promise<{ nodeId: NodeId; port: number }>;
+  /** Resolves once the node listens; `openNodeMs` is what openNode took of that. */
+  open(options: OpenOptions): Promise<{ nodeId: NodeId; port: number; openNodeMs: number }>;
   connect(nodeId: NodeId, port: number): Promise<void>;
   newAddress(): Promise<string>;
   balance(): Promise<{ confirmedSat: bigint; unconfirmedSat: bigint; reservedSat: bigint }>;

@@ -20,6 +20,9 @@ export type SharedChain = {
   close(): Promise<void>;
 };
 
+/** How long a start took, in milliseconds: openNode alone, and from the start of the process to a node that listens. */
+export type Launch = { readonly openNodeMs: number; readonly processMs: number };
+
 /** The embedded chain, served from this process. */
 export async function embeddedSharedChain(): Promise<SharedChain> {
   const clock = systemClock();
@@ -63,7 +66,8 @@ export class TwoProcesses {
     return new NodeProcess(fileURLToPath(new URL("./node-process.js", import.meta.url)));
   }
 
-  async start(name: "alice" | "bob"): Promise<void> {
+  /** The value is what openNode took, in milliseconds. */
+  async start(name: "alice" | "bob"): Promise<number> {
     const port = name === "bob" ? this.bobAt?.port : undefined;
     const at = await this[name].call("open", {
       directory: join(this.directory, name),
@@ -72,6 +76,7 @@ export class TwoProcesses {
       ...(port === undefined ? {} : { port }),
     });
     if (name === "bob") this.bobAt = at;
+    return at.openNodeMs;
   }
 
   async openChannel(options: { amountSat: bigint; pushMsat: bigint }): Promise<void> {
@@ -99,11 +104,30 @@ export class TwoProcesses {
     }
   }
 
+  /** Resolves once messages can be exchanged over the channel. */
+  async untilReady(): Promise<void> {
+    for (const node of [this.alice, this.bob]) {
+      await node.until(async () => ((await node.call("channels"))[0]?.peerReady === true ? true : undefined));
+    }
+  }
+
   /** kill -9, and a new process on the same directory. */
-  async restart(name: "alice" | "bob"): Promise<void> {
+  async restart(name: "alice" | "bob"): Promise<Launch> {
     await this[name].kill();
+    return this.launch(name);
+  }
+
+  /** Both end in an orderly way. */
+  async stop(): Promise<void> {
+    await Promise.all([this.alice.stop(), this.bob.stop()]);
+  }
+
+  /** A new process on the directory of one that has ended. */
+  async launch(name: "alice" | "bob"): Promise<Launch> {
+    const begun = performance.now();
     this[name] = this.fork();
-    await this.start(name);
+    const openNodeMs = await this.start(name);
+    return { openNodeMs, processMs: performance.now() - begun };
   }
 
   async close(): Promise<void> {

@@ -235,6 +235,25 @@ describe("what a batch costs", () => {
     ).toStrictEqual(["SCAN invoice USING INDEX invoice_open", "SCAN payment USING INDEX payment_pending"]);
     await store.close();
   });
+
+  it("[LW-8] pages of history come in the order of the key or of an index: nothing is sorted", async () => {
+    const pages: string[] = [];
+    const store = open({
+      ...engine,
+      prepare: (sql) => {
+        if (/^SELECT .* FROM (htlc|commitment|moment|tally|payment|invoice)\b/s.test(sql)) pages.push(sql);
+        return engine.prepare(sql);
+      },
+    });
+    expect(pages.length).toBeGreaterThan(8);
+    for (const sql of pages) {
+      const values = [...sql.matchAll(/\?/g)].map(() => 0);
+      const plan = engine.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...values);
+      const details = plan.map((row) => readText(row, "detail"));
+      expect([sql, ...details].filter((detail) => detail.includes("TEMP B-TREE"))).toStrictEqual([]);
+    }
+    await store.close();
+  });
 });
 
 it("refuses what it could not give back", async () => {
