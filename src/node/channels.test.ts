@@ -274,3 +274,28 @@ describe("the chain", () => {
     expect(channel.funding?.spentHeight).toBeUndefined();
   });
 });
+
+it("[LW-8] an anchor that is spent for more than it was said to hold has no fee that we know, and harms nobody", async () => {
+  const desk = new Desk();
+  const { channel } = new ChannelPair().open().alice;
+  const { funding } = channel;
+  if (funding === undefined) throw new Error("the channel has an anchor");
+  desk.channels.adopt(channel, await desk.peer());
+  const { txid, outputIndex: index, amountSat } = funding;
+  const script = new Uint8Array(0);
+  const transaction = {
+    version: 2,
+    inputs: [{ txid, index, script, sequence: 0, witness: [] }],
+    outputs: [{ amountSat: amountSat + 1n, script }],
+    lockTime: 0,
+  };
+  const block = {
+    height: 101,
+    time: 0,
+    hash: new Uint8Array(32),
+    transactions: [{ txid: asTxid(new Uint8Array(32)), transaction }],
+  };
+  await desk.run((batch) => desk.channels.connectBlock(batch, block));
+  expect(desk.violations).toEqual([]);
+  expect(desk.channels.all()[0]?.state.funding?.spentHeight).toBe(101);
+});

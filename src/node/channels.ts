@@ -443,11 +443,15 @@ function refuse(batch: Batch, session: Session, channelId: ChannelId, problem: s
   session.queue(batch, encodePkt({ channelId, message: { type: "error", problem } }));
 }
 
-/** The fee of the transaction that spends the anchor: the anchor may be one of several things that it spends. */
+/**
+ * The fee of a transaction that spends the anchor, where the anchor is all that it spends. An anchor that does not hold what
+ * the peer said it does may be spent for more than we count on.
+ */
 function feeOf({ state }: ChannelRunner, { inputs, outputs }: Transaction): Satoshi | undefined {
-  const amountSat = state.funding?.amountSat;
-  if (amountSat === undefined || inputs.length !== 1) return undefined;
-  return sat(outputs.reduce((left, output) => left - output.amountSat, amountSat as bigint));
+  const { funding } = state;
+  if (funding === undefined || inputs.length !== 1) return undefined;
+  const left = outputs.reduce((sum, output) => sum - output.amountSat, funding.amountSat as bigint);
+  return left < 0n ? undefined : sat(left);
 }
 
 /** A peer asks for what it has not said that it can do. */

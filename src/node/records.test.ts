@@ -1,8 +1,12 @@
 import { afterEach, describe, expect, it } from "vitest";
+import { ChannelPair } from "../../test/support/channel-pair.ts";
 import { NodeNetwork, type TestNode } from "../../test/support/node-network.ts";
+import { virtualClock } from "../../test/support/virtual-clock.ts";
+import { memoryStore } from "../adapters/store-memory/index.ts";
 import type { Msat, Satoshi } from "../core/base/index.ts";
 import type { Batch as StoreBatch } from "../ports/store.ts";
-import { FLUSH_MS } from "./records.ts";
+import { Journal } from "./journal.ts";
+import { FLUSH_MS, Records } from "./records.ts";
 
 const AMOUNT_SAT = 1_000_000n as Satoshi;
 const PUSH_MSAT = 400_000_000n as Msat;
@@ -135,7 +139,7 @@ describe("the books of a channel", () => {
     await alice.start();
     expect(await recordOf(alice)).toEqual(closed);
     expect(await world.outcome(alice.node.records.channel(9))).toBeUndefined();
-  });
+  }, 60_000);
 
   it("[LW-8] tell of a channel that came to nothing, and forget a spend that a reorganisation took back", async () => {
     await setUp();
@@ -169,7 +173,7 @@ describe("writing the books", () => {
     const before = batches.length;
     await world.advance(10 * FLUSH_MS);
     expect(batches.length).toBe(before);
-  });
+  }, 60_000);
 
   it("[LW-9] is done when the node stops", async () => {
     await setUp();
@@ -198,5 +202,31 @@ describe("writing the books", () => {
       expect(time).toBe(lostAt - FLUSH_MS + 1);
     }
     expect((await recordOf(alice)).connections).toBe(2);
+  });
+
+  it("[LW-9] is not put off once 4,096 moments have gathered", async () => {
+    const clock = virtualClock();
+    const written: number[] = [];
+    const store = {
+      ...memoryStore(),
+      commit: async ({ changes }: StoreBatch) =>
+        void written.push(changes.filter(({ type }) => type === "moment").length),
+    };
+    const journal = new Journal({ store, clock, sequence: 0, onHalt: (cause) => expect(cause).toBeUndefined() });
+    const records = new Records({ clock, journal });
+    const { channel: state } = new ChannelPair().open().alice;
+    records.open(state);
+    for (let n = 1; n <= 4_200; n++) {
+      journal.post("other", (batch) => {
+        state.lastChange.local++;
+        records.note(batch, state, false);
+      });
+      if (n % 50 === 0) await clock.run();
+    }
+    await clock.run();
+    // Those of the first batch go with it; then they gather up to the batch that is one too many; the rest has its second.
+    expect(written).toEqual([50, 4_100]);
+    await clock.advance(FLUSH_MS);
+    expect(written).toEqual([50, 4_100, 50]);
   });
 });

@@ -37,7 +37,7 @@ describe("kill -9 in the middle of payments", () => {
     await closeChain();
   });
 
-  it(`[B2-4] [B2-6] [LW-5] loses nothing and pays nothing twice over ${KILLS} kills`, async () => {
+  it(`[B2-4] [B2-6] [LW-5] [LW-9] loses nothing and pays nothing twice over ${KILLS} kills`, async () => {
     const seed = Number(SLUICE_SEED ?? Date.now() % 1_000_000);
     console.log(`kills with SLUICE_SEED=${seed}`);
     const random = generator(seed);
@@ -77,6 +77,9 @@ describe("kill -9 in the middle of payments", () => {
     expect(bob.localMsat).toBe(alice.remoteMsat);
     expect(bob.stage).toBe("open");
     expect(alice.stage).toBe("open");
+    const tally = { count: PAYMENTS, amountMsat: paid };
+    expect((await two.alice.call("record", 0))?.sent.fulfilled).toEqual(tally);
+    expect((await two.bob.call("record", 0))?.received.fulfilled).toEqual(tally);
   });
 
   it("closes cooperatively afterwards", async () => {

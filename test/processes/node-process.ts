@@ -94,6 +94,7 @@ const methods: Methods = {
     if (!closed.ok) throw new Error(closed.error.type);
   },
   payment: (id) => running().payment(id),
+  record: (channel) => running().records.channel(channel),
   cpuMs: async () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1000;

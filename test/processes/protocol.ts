@@ -1,7 +1,7 @@
 import type { NodeId, PaymentHash } from "../../src/core/base/index.ts";
 import type { PaymentRow } from "../../src/core/payment/index.ts";
 import type { ChannelPolicy } from "../../src/core/payment-channel/index.ts";
-import type { ChannelSummary, NodeEvent, OpenChannelRequest } from "../../src/node/index.ts";
+import type { ChannelRecord, ChannelSummary, NodeEvent, OpenChannelRequest } from "../../src/node/index.ts";
 
 export type OpenOptions = {
   readonly directory: string;
@@ -48,6 +48,7 @@ export type Methods = {
   invoices(count: number, amountMsat: bigint): Promise<PaymentHash[]>;
   pay(options: PayOptions): Promise<PayReport>;
   payment(id: string): Promise<PaymentRow | undefined>;
+  record(channel: number): Promise<ChannelRecord | undefined>;
   cpuMs(): Promise<number>;
   height(): Promise<number>;
   stop(): Promise<void>;
