@@ -11,7 +11,9 @@ export type HistoryRow = {
   readonly storeBytesPerPayment: number;
   /** From the start of the process to a node that listens, its channel loaded and the chain caught up with. */
   readonly restartMs: number;
-  /** The same after a kill -9 in the place of an orderly stop, so that a log is replayed. */
+  /** CPU of that process, which other work on the machine does not change. */
+  readonly restartCpuMs: number;
+  /** The same time after a kill -9 in the place of an orderly stop, so that a log is replayed. */
   readonly killedRestartMs: number;
   /** Of the orderly one, the part that is the library's: openNode, which has the store, the chain and the channels ready. */
   readonly openNodeMs: number;
@@ -37,6 +39,7 @@ export async function measureHistory(two: TwoProcesses, totals: readonly number[
     const grown = storeBytes(two.directory) - bytes;
     bytes += grown;
     const { processMs: restartMs, openNodeMs } = await two.launch("bob");
+    const restartCpuMs = await two.bob.call("cpuMs");
     await two.launch("alice");
     rows.push({
       payments,
@@ -44,6 +47,7 @@ export async function measureHistory(two: TwoProcesses, totals: readonly number[
       cpuMsPerPayment: run.cpuMs / newest,
       storeBytesPerPayment: grown / (payments - before) / 2,
       restartMs,
+      restartCpuMs,
       killedRestartMs: killed.processMs,
       openNodeMs,
     });

@@ -94,6 +94,7 @@ function printHistory(rows: readonly HistoryRow[]): void {
       "CPU ms, both": Number(row.cpuMsPerPayment.toFixed(3)),
       "store bytes/node": Math.round(row.storeBytesPerPayment),
       "restart ms": Math.round(row.restartMs),
+      "restart CPU ms": Math.round(row.restartCpuMs),
       "openNode ms": Math.round(row.openNodeMs),
       "restart ms, killed": Math.round(row.killedRestartMs),
     })),
