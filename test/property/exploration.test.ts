@@ -29,7 +29,10 @@ const PUSH_MSAT = 400_000_000n;
 const WINDOW = { window: 2 };
 
 function run(name: string, configuration: Configuration): Explored {
-  const pair = new ChannelPair({ alice: WINDOW, bob: WINDOW }).open({ pushMsat: PUSH_MSAT });
+  const pair = new ChannelPair({ alice: WINDOW, bob: WINDOW }).open({
+    pushMsat: PUSH_MSAT,
+    prestage: configuration.prestage ?? false,
+  });
   const begun = Date.now();
   const explored = explore(pair, configuration);
   const { states, exactStates, transitions, atRest, steps } = explored;
@@ -120,6 +123,45 @@ const CLOSING_FULL: Record<string, Configuration> = {
     5000,
   ),
 };
+/** Alice requests, Bob answers himself; in all that follows from it, either may see the HTLC expire. */
+const ASKED: Configuration = {
+  prestage: true,
+  alice: { amountsMsat: [MOST.alice], withdraw: true, expire: true },
+  bob: { answer: true, expire: true },
+};
+const BOTH: Configuration = {
+  prestage: true,
+  alice: { amountsMsat: [MOST.alice] },
+  bob: { amountsMsat: [MOST.bob] },
+};
+const PRESTAGE_SHARE: Record<string, Configuration> = {
+  "one HTLC, answered and withdrawn, expiring": ASKED,
+  "one HTLC, answered, expiring, a cut and a crash, in small batches": {
+    ...ASKED,
+    smallBatches: true,
+    cuts: 1,
+    crashes: 1,
+  },
+  "one HTLC a side": BOTH,
+  "one HTLC, answered, expiring, Bob may close": { ...ASKED, bob: { ...ASKED.bob, close: true }, smallBatches: true },
+};
+const PRESTAGE_FULL: Record<string, Configuration> = {
+  "one HTLC, answered and withdrawn, expiring, a cut and a crash": { ...ASKED, cuts: 1, crashes: 1 },
+  "one HTLC a side, answered and withdrawn, expiring, in small batches": {
+    prestage: true,
+    alice: { ...BOTH.alice, answer: true, withdraw: true, expire: true },
+    bob: { ...BOTH.bob, answer: true, withdraw: true, expire: true },
+    smallBatches: true,
+  },
+  "two HTLCs a side, in small batches": { ...TWO, prestage: true, smallBatches: true },
+  "one HTLC a side, a cut and a crash": { ...BOTH, cuts: 1, crashes: 1 },
+  "one HTLC, answered and withdrawn, expiring, each may close, a cut": {
+    prestage: true,
+    alice: { ...ASKED.alice, close: true },
+    bob: { ...ASKED.bob, close: true },
+    cuts: 1,
+  },
+};
 const full = EXPLORE === "full";
 const TIMEOUT = full ? 24 * 3_600_000 : 300_000;
 
@@ -144,15 +186,27 @@ describe("every interleaving of two honest parties, window 2", () => {
     );
   }
 
+  for (const [name, configuration] of Object.entries(full ? { ...PRESTAGE_SHARE, ...PRESTAGE_FULL } : PRESTAGE_SHARE)) {
+    it(
+      `[LS-17] [LS-18] [LS-22] [LS-23] with pre-staging: ${name}`,
+      () => {
+        expect(run(name, configuration).atRest).toBeGreaterThan(5);
+      },
+      TIMEOUT,
+    );
+  }
+
   it(
     "comes to the same states where every number tells them apart",
     () => {
-      const configuration = full ? { ...ONE, cuts: 1 } : ONE;
-      const merged = run("merged", configuration);
-      const exact = run("exact", { ...configuration, exact: true });
-      expect(exact.exactStates).toBeGreaterThan(exact.states);
-      expect(exact.states).toBe(merged.states);
-      expect(exact.nodeShapes).toBe(merged.nodeShapes);
+      const configurations: Configuration[] = [full ? { ...ONE, cuts: 1 } : ONE, full ? { ...ASKED, cuts: 1 } : ASKED];
+      for (const configuration of configurations) {
+        const merged = run("merged", configuration);
+        const exact = run("exact", { ...configuration, exact: true });
+        expect(exact.exactStates).toBeGreaterThan(exact.states);
+        expect(exact.states).toBe(merged.states);
+        expect(exact.nodeShapes).toBe(merged.nodeShapes);
+      }
     },
     TIMEOUT,
   );

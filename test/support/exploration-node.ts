@@ -16,7 +16,7 @@ import {
   type Side,
   step,
 } from "../../src/core/payment-channel/index.ts";
-import { addedBy } from "../../src/core/payment-channel/rows.ts";
+import { addedBy, isRequested } from "../../src/core/payment-channel/rows.ts";
 import { commitment } from "../../src/core/payment-channel/snapshot.ts";
 import { FEES, hashOf, type Party, rowsOf, secret, text } from "./channel-pair.ts";
 import { once, remembering } from "./exploration-memory.ts";
@@ -41,6 +41,10 @@ export type Choices = {
   readonly feeRate: number | undefined;
   /** It may ask to close. */
   readonly close: boolean;
+  /** With pre-staging: it answers requests itself, either way; it may take its own back; it may see everything expire. */
+  readonly answer: boolean;
+  readonly withdraw: boolean;
+  readonly expire: boolean;
 };
 
 /** Something that an honest node must never meet. */
@@ -93,6 +97,15 @@ function offersMade(state: ChannelState): number {
   return Math.floor(Number(state.totals.localLastId) / 2) + 1;
 }
 
+/** The height at which every HTLC expires. */
+const EXPIRY = 300;
+
+/** Requests to add an HTLC without an answer, of one side. */
+export function unanswered({ state }: ExploredNode, offerer: Side): bigint[] {
+  const requested = [...state.htlcs.values()].filter((htlc) => htlc.offerer === offerer && isRequested(htlc));
+  return requested.map(({ id }) => id);
+}
+
 /** Runs the production steps of one party, each once, and checks what holds of a node at every moment. */
 export class NodeExplorer {
   readonly first: ExploredNode;
@@ -111,7 +124,7 @@ export class NodeExplorer {
 
   constructor(party: Party, choices: Choices, options: { packets: PacketBook; mortal: boolean }) {
     this.signer = remembering(party.signer);
-    this.policy = party.policy;
+    this.policy = { ...party.policy, prestageAdds: choices.answer ? "ask" : "accept" };
     this.height = party.height;
     this.choices = choices;
     this.packets = options.packets;
@@ -129,6 +142,8 @@ export class NodeExplorer {
       pending: [],
       stored: undefined,
       mortal: options.mortal,
+      late: false,
+      withdrawn: [],
       told: [],
       ends: new Map(),
       signed: commitments.remote.map((row) => this.sighash(party.channel, row)),
@@ -173,7 +188,7 @@ export class NodeExplorer {
 
   private context(draft: Draft): Context {
     return {
-      height: this.height,
+      height: draft.late ? EXPIRY : this.height,
       now: 1_700_000_000_000,
       fees: FEES,
       policy: this.policy,
@@ -283,7 +298,7 @@ export class NodeExplorer {
       const { totals, channel } = node.state;
       const id = totals.localLastId < 0n ? (channel.initiator === "local" ? 0n : 1n) : totals.localLastId + 2n;
       const paymentHash = hashOf(Number(id));
-      return { type: "offer", amountMsat: amountMsat as Msat, paymentHash, expiry: 300, route: new Uint8Array(0) };
+      return { type: "offer", amountMsat: amountMsat as Msat, paymentHash, expiry: EXPIRY, route: new Uint8Array(0) };
     });
   }
 
@@ -293,6 +308,33 @@ export class NodeExplorer {
 
   fail(node: ExploredNode, id: bigint): Move | undefined {
     return this.choose(node, `fail ${id}`, () => ({ type: "fail_htlc", id, reason: new Uint8Array([1]) }));
+  }
+
+  accept(node: ExploredNode, id: bigint): Move | undefined {
+    return this.choose(node, `accept ${id}`, () => ({ type: "accept_add", id }));
+  }
+
+  reject(node: ExploredNode, id: bigint): Move | undefined {
+    return this.choose(node, `reject ${id}`, () => ({ type: "reject_add", id, reason: new Uint8Array([1]) }));
+  }
+
+  withdraw(node: ExploredNode, id: bigint): Move | undefined {
+    if (!this.choices.withdraw || node.withdrawn.includes(id)) return undefined;
+    return this.move(node, `withdraw ${id}`, (draft) => {
+      this.begin(draft, node);
+      draft.withdrawn = [...draft.withdrawn, id];
+      return this.run(draft, { type: "withdraw_add", id }) === undefined ? { packets: [] } : undefined;
+    });
+  }
+
+  /** The chain reaches the height at which every HTLC expires. */
+  expire(node: ExploredNode): Move | undefined {
+    if (!this.choices.expire || node.late) return undefined;
+    return this.move(node, "expire", (draft) => {
+      this.begin(draft, node);
+      draft.late = true;
+      return { packets: [] };
+    });
   }
 
   setFee(node: ExploredNode): Move | undefined {

@@ -28,6 +28,10 @@ export type ExploredNode = {
   readonly stored: ExploredNode | undefined;
   /** A crash may come. */
   readonly mortal: boolean;
+  /** It has seen the block at which all HTLCs expire. */
+  readonly late: boolean;
+  /** The HTLCs whose request it has taken back. */
+  readonly withdrawn: readonly bigint[];
   /** The HTLCs of the peer that it was told to decide about. */
   readonly told: readonly bigint[];
   /** How those that it offered ended. */
@@ -70,7 +74,7 @@ export function keyOf(node: Draft): string {
     node.received,
     node.sent,
     node.acknowledged,
-    [node.ready, node.inBatch, node.mortal].map(Number).join(""),
+    [node.ready, node.inBatch, node.mortal, node.late].map(Number).join(""),
     node.stored?.id ?? 0,
     state.stage.stage,
     totals.localMsat,
@@ -89,6 +93,10 @@ export function keyOf(node: Draft): string {
       `h${htlc.id},${htlc.requestNumber},${htlc.addNumber},${removalOf(htlc)},${htlc.removedBy},${htlc.removeNumber}`,
     );
   }
+  for (const { id, by, number, removal } of state.removalRequests.values()) {
+    parts.push(`q${id},${by},${number},${removal.type}`);
+  }
+  for (const id of node.withdrawn) parts.push(`w${id}`);
   for (const { owner, number, feeRate } of state.fees) parts.push(`f${owner},${number},${feeRate}`);
   for (const row of [commitments.local, ...commitments.remote]) {
     if (row !== undefined) parts.push(`c${row.number},${row.coverage.local},${row.coverage.remote},${row.feeRate}`);
@@ -116,6 +124,7 @@ export function comparedNumbers(state: ChannelState, side: Side): number[] {
   const covered = coveredByAll(state, side);
   const numbers: number[] = [];
   for (const htlc of state.htlcs.values()) {
+    if (htlc.offerer === side && htlc.requestNumber > covered) numbers.push(htlc.requestNumber);
     if (addedBy(htlc) === side && htlc.addNumber > covered) numbers.push(htlc.addNumber);
     if (htlc.removedBy === side && htlc.removeNumber > covered) numbers.push(htlc.removeNumber);
   }
@@ -146,7 +155,7 @@ export function shapeOf(node: Draft, storedShape: number): string {
   const newest = commitments.remote.at(-1)?.coverage ?? { local: 0, remote: 0 };
   const parts: unknown[] = [
     node.name,
-    [node.ready, node.inBatch, node.mortal].map(Number).join(""),
+    [node.ready, node.inBatch, node.mortal, node.late].map(Number).join(""),
     stored && `${storedShape},${stored.received - node.received}`,
     state.stage.stage,
     totals.localMsat,
@@ -160,10 +169,13 @@ export function shapeOf(node: Draft, storedShape: number): string {
     clearing.remote !== undefined,
   ];
   for (const htlc of state.htlcs.values()) {
-    const { id, removal, removedBy, removeNumber } = htlc;
+    const { id, offerer, requestNumber, addNumber, removal, removedBy, removeNumber } = htlc;
+    if (requestNumber > 0) parts.push(`a${place(offerer, requestNumber)},${addNumber > 0}`);
     parts.push(`h${id},${place(addedBy(htlc), htlc.addNumber)},${isLate(state, htlc)}`);
     if (removal !== undefined) parts.push(removal.type, removedBy, place(removedBy, removeNumber));
   }
+  for (const { id, by, removal } of state.removalRequests.values()) parts.push(`q${id},${by},${removal.type}`);
+  for (const id of node.withdrawn) parts.push(`w${id}`);
   for (const { owner, number, feeRate } of state.fees)
     parts.push(`f${owner},${number > 0},${place(owner, number)},${feeRate}`);
   for (const row of [commitments.local, ...commitments.remote]) {
@@ -218,6 +230,14 @@ export function kindOf(message: PktMessage): string {
     case "update_add_htlc":
     case "update_fulfill_htlc":
     case "update_fail_htlc":
+    case "add_request":
+    case "add_accept":
+    case "add_reject":
+    case "add_withdraw":
+    case "settle_request":
+    case "settle_accept":
+    case "timeout_request":
+    case "timeout_accept":
       return `${message.type} ${message.id}`;
     case "update_fee":
       return `${message.type} ${message.feeRate}`;

@@ -1,7 +1,8 @@
 import type { CommitmentRow } from "../../src/core/payment-channel/index.ts";
+import { isRequested } from "../../src/core/payment-channel/rows.ts";
 import { isAddedIn, isIn } from "../../src/core/payment-channel/state.ts";
 import type { ChannelPair, Packet, PartyName } from "./channel-pair.ts";
-import { type Choices, NodeExplorer, undecided, Violation } from "./exploration-node.ts";
+import { type Choices, NodeExplorer, unanswered, undecided, Violation } from "./exploration-node.ts";
 import {
   comparedNumbers,
   type ExploredNode,
@@ -14,6 +15,8 @@ import {
 import { StateSet } from "./exploration-states.ts";
 
 export type Configuration = {
+  /** The channel has pre-staging. */
+  readonly prestage?: boolean;
   readonly alice: Partial<Choices>;
   readonly bob: Partial<Choices>;
   /** How often the connection may go, and how often a process may die (which takes the connection with it). */
@@ -113,7 +116,14 @@ class Exploration {
   constructor(pair: ChannelPair, configuration: Configuration) {
     this.configuration = configuration;
     const mortal = (configuration.crashes ?? 0) > 0;
-    const none: Choices = { amountsMsat: [], feeRate: undefined, close: false };
+    const none: Choices = {
+      amountsMsat: [],
+      feeRate: undefined,
+      close: false,
+      answer: false,
+      withdraw: false,
+      expire: false,
+    };
     const explorer = (name: PartyName) =>
       new NodeExplorer(pair[name], { ...none, ...configuration[name] }, { packets: this.packets, mortal });
     this.explorers = { alice: explorer("alice"), bob: explorer("bob") };
@@ -238,6 +248,15 @@ class Exploration {
         this.addMove(steps, world, name, `${end}s ${id}`, move, true);
       }
     }
+    for (const id of unanswered(node, "remote")) {
+      if (this.configuration[name].answer !== true) continue;
+      this.addMove(steps, world, name, `accepts ${id}`, explorer.accept(node, id), true);
+      this.addMove(steps, world, name, `rejects ${id}`, explorer.reject(node, id), true);
+    }
+    for (const id of unanswered(node, "local")) {
+      this.addMove(steps, world, name, `withdraws ${id}`, explorer.withdraw(node, id), true);
+    }
+    this.addMove(steps, world, name, "sees the expiry", explorer.expire(node), true);
     this.addMove(steps, world, name, "asks for a fee rate", explorer.setFee(node), true);
     this.addMove(steps, world, name, "closes", explorer.close(node), true);
   }
@@ -329,6 +348,7 @@ class Exploration {
     ensure(alice.state.stage.stage === bob.state.stage.stage, () => `${alice.state.stage.stage} at one side only`);
     const live = [...alice.state.htlcs.keys()].sort().join();
     ensure(live === [...bob.state.htlcs.keys()].sort().join(), () => `HTLCs ${live} at one side only`);
+    ensure(!alice.late || !bob.late || live === "", () => `HTLCs ${live} have expired for both, and stay`);
     for (const name of NAMES) this.checkNodeAtRest(world[name], world[other(name)]);
     const closing = alice.state.clearing.local !== undefined || bob.state.clearing.local !== undefined;
     if (!closing || live !== "") return;
@@ -350,6 +370,12 @@ class Exploration {
     for (const htlc of state.htlcs.values()) {
       ensure(htlc.removal === undefined, () => `the removal of HTLC ${htlc.id} does not settle`);
       if (htlc.offerer === "local") continue;
+      if (isRequested(htlc)) {
+        const answers = [this.explorers[name].accept(node, htlc.id), this.explorers[name].reject(node, htlc.id)];
+        const asked = this.configuration[name].answer === true;
+        ensure(asked && !answers.includes(undefined), () => `HTLC ${htlc.id} is requested, and not answered`);
+        continue;
+      }
       ensure(node.told.includes(htlc.id), () => `nobody was told to decide about HTLC ${htlc.id}`);
       checkCleared(node, peer, htlc.id);
       ensure(this.explorers[name].fulfill(node, htlc.id) !== undefined, () => `HTLC ${htlc.id} can't be fulfilled`);
