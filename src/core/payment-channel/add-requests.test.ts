@@ -202,6 +202,33 @@ describe("a request to add", () => {
     }
   });
 
+  it("[LS-17] [B2-5] is not answered by who has not acknowledged it: the money it is made of could be missing", () => {
+    const pair = open({ alice: {}, bob: {} });
+    const { alice } = pair;
+    // All that Alice has comes back with her accept of Bob's request; she promises it anew at once.
+    expect(pair.offer("alice", 1, 480_000_000n)).toBeUndefined();
+    pair.settle();
+    pair.bob.run({ type: "fail_htlc", id: 0n, reason: REASON });
+    pair.deliver("bob");
+    const before = alice.sent;
+    alice.flush();
+    expect(pair.offer("alice", 2, 480_000_000n)).toBeUndefined();
+    for (const message of [
+      { type: "add_accept", id: 2n },
+      { type: "add_reject", id: 2n, reason: REASON },
+    ] as const) {
+      for (const acknowledge of [before, alice.sent - 1]) {
+        expect(alice.judge(message, acknowledge)).toMatchObject({
+          type: "remote_acknowledge",
+          rule: "LS-17",
+          limit: alice.sent,
+          actual: acknowledge,
+        });
+      }
+      expect(alice.judge(message, alice.sent)).toBeUndefined();
+    }
+  });
+
   it("[LS-17] [LS-29] that is rejected has failed at once, and leaves once commitments cover that", () => {
     const pair = requested();
     const { alice, bob } = pair;

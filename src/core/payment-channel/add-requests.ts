@@ -11,7 +11,7 @@ import type { PktMessage } from "../wire/index.ts";
 import type { ChannelChange } from "./changes.ts";
 import { type ChannelError, describeError } from "./errors.ts";
 import type { Context, Effect, Input } from "./input.ts";
-import { NOTHING, type StepResult, send, step, tell, unexpected, violation } from "./outcome.ts";
+import { answersUnseen, NOTHING, type StepResult, send, step, tell, unexpected, violation } from "./outcome.ts";
 import { isRequested, type Side } from "./rows.ts";
 import type { ChannelState, Htlc } from "./state.ts";
 
@@ -115,8 +115,9 @@ export function answerAdds(state: ChannelState, context: Context): StepResult {
 /** The peer accepts what we requested. Late ones too: what has expired meanwhile is staged, and then times out. */
 export function receiveAddAccept(state: ChannelState, { id }: Received<"add_accept">, input: Packet): StepResult {
   if (state.stage.stage !== "open") return unexpected("add_accept", state.stage.stage, "B2-13");
-  if (requested(state, id, "local") === undefined) return violation("remote_not_prestaged", "LS-17", { actual: id });
-  return step([{ type: "htlc_accepted", id, addNumber: input.number }]);
+  const htlc = requested(state, id, "local");
+  if (htlc === undefined) return violation("remote_not_prestaged", "LS-17", { actual: id });
+  return answersUnseen(htlc.requestNumber, input) ?? step([{ type: "htlc_accepted", id, addNumber: input.number }]);
 }
 
 /** The peer turns down what we requested. It never stood in a commitment, so that its payment has ended. Spec: LS-17, LS-29. */
@@ -128,6 +129,8 @@ export function receiveAddReject(
   if (state.stage.stage !== "open") return unexpected("add_reject", state.stage.stage, "B2-13");
   const htlc = requested(state, id, "local");
   if (htlc === undefined) return violation("remote_not_prestaged", "LS-17", { actual: id });
+  const unseen = answersUnseen(htlc.requestNumber, input);
+  if (unseen !== undefined) return unseen;
   const { paymentHash } = htlc;
   return step(
     [

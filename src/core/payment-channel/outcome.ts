@@ -29,6 +29,19 @@ export function unexpected(message: string, stage: Stage, rule: string): StepRes
   return violation("unexpected_message", rule, { detail: `${message} while ${stage}` });
 }
 
+/**
+ * An answer that acknowledges less than what it answers is refused. A commitment could have the answer's change, and yet lack what
+ * the request was made of: money that an earlier message of ours brought back. Spec: LS-17, B2-5.
+ */
+export function answersUnseen(
+  request: number,
+  { acknowledge }: { readonly acknowledge: number },
+): ReturnType<typeof violation> | undefined {
+  if (acknowledge >= request) return undefined;
+  const detail = "an answer to what is not acknowledged";
+  return violation("remote_acknowledge", "LS-17", { limit: request, actual: acknowledge, detail });
+}
+
 export function send(state: ChannelState, message: PktMessage): Effect {
   return { type: "send", packet: { channelId: state.id, message } };
 }

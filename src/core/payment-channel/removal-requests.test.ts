@@ -258,6 +258,19 @@ describe("settle and timeout exclude each other", () => {
     }
   });
 
+  it("[LS-22] [LS-23] [B2-5] nobody accepts what it has not acknowledged", () => {
+    const pair = cleared();
+    const { alice, bob } = pair;
+    bob.run(SETTLE);
+    const [accept] = ACCEPTS;
+    if (accept === undefined) throw new Error("there are accepts");
+    expect(bob.judge(accept, bob.sent - 1)).toMatchObject({ type: "remote_acknowledge", limit: bob.sent });
+    expect(bob.judge(accept, bob.sent)).toBeUndefined();
+    alice.height = 300;
+    alice.flush();
+    expect(alice.judge({ type: "timeout_accept", id: 0n }, alice.sent - 1)?.type).toBe("remote_acknowledge");
+  });
+
   it("[LS-23] [LS-22] once it has accepted a timeout, the receiver does not settle", () => {
     const pair = cleared();
     const { alice, bob } = pair;

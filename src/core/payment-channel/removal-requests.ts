@@ -18,7 +18,7 @@ import { assertNever, equalBytes } from "../base/index.ts";
 import type { PktMessage } from "../wire/index.ts";
 import type { ChannelChange } from "./changes.ts";
 import type { Context, Effect, Input } from "./input.ts";
-import { NOTHING, type StepResult, send, step, tell, unexpected, violation } from "./outcome.ts";
+import { answersUnseen, NOTHING, type StepResult, send, step, tell, unexpected, violation } from "./outcome.ts";
 import { removalObstacle, removalViolation } from "./removal-obstacle.ts";
 import type { Removal, RemovalRequestRow, Side } from "./rows.ts";
 import { type ChannelState, type Htlc, isCleared } from "./state.ts";
@@ -139,6 +139,8 @@ export function receiveRemovalAccept(
   if (request?.by !== "local" || acceptOf(request.removal) !== type) {
     return violation("remote_removal_not_requested", "LS-22", { actual: id, detail: type });
   }
+  const unseen = answersUnseen(request.number, input);
+  if (unseen !== undefined) return unseen;
   const { removal } = request;
   return step([{ type: "htlc_removed", id, removal, removedBy: "remote", removeNumber: input.number }]);
 }
