@@ -69,6 +69,41 @@ describe("what a channel waits for", () => {
     expect(waits(alice)).toEqual({ type: "answer", number: newest(alice)[1] });
   });
 
+  it("[B2-41] [LS-22] with pre-staging is the accept of what a receiver asks, and an answer that a close waits for", () => {
+    const policy = { prestageAdds: "ask" } as const;
+    const pair = new ChannelPair({ bob: policy }).open({ pushMsat: 400_000_000n, prestage: true });
+    const { alice, bob } = pair;
+    pair.offer("alice", 1, 1_000_000n);
+    pair.settle();
+    expect(waits(alice)).toBeUndefined();
+    bob.run({ type: "accept_add", id: 0n });
+    expect(waits(bob)).toEqual({ type: "answer", number: newest(bob)[1] });
+    pair.settle();
+    expect([waits(alice), waits(bob)]).toEqual([undefined, undefined]);
+    bob.run({ type: "fail_htlc", id: 0n, reason: new Uint8Array(0) });
+    expect(waits(bob)).toEqual({ type: "answer", number: newest(bob)[1] });
+    pair.settle();
+    expect(waits(bob)).toBeUndefined();
+    // Alice may be ahead of Bob's chain: what she asks for after the expiry may have to wait.
+    pair.offer("alice", 2, 1_000_000n);
+    pair.settle();
+    bob.run({ type: "accept_add", id: 2n });
+    pair.settle();
+    alice.height = 300;
+    alice.flush();
+    expect(alice.saying()).toEqual(["timeout_request"]);
+    expect(waits(alice)).toBeUndefined();
+    alice.height = 110;
+    pair.offer("alice", 3, 1_000_000n);
+    const [, asked] = newest(alice);
+    pair.deliver("alice");
+    pair.deliver("alice");
+    bob.run({ type: "close", script: undefined });
+    expect(waits(alice)).toBeUndefined();
+    pair.deliver("bob");
+    expect(waits(alice)).toEqual({ type: "answer", number: asked });
+  });
+
   it("[B2-25] is a signature for a fee rate of ours, but not for one that crossed a close_signature", () => {
     const pair = open();
     const { alice, bob } = pair;

@@ -4,7 +4,7 @@
 import { assertNever } from "../base/index.ts";
 import { isDrained } from "./closing.ts";
 import { OPEN_COMPLETE_MARGIN } from "./policy.ts";
-import { addedBy } from "./rows.ts";
+import { addedBy, isRequested } from "./rows.ts";
 import type { ChannelState } from "./state.ts";
 
 export type Awaited =
@@ -61,9 +61,15 @@ function oldestUnanswered(state: ChannelState): number | undefined {
   const unrevoked = state.commitments.remote[1];
   if (unrevoked !== undefined) numbers.push(unrevoked.coverage.local + 1);
   for (const htlc of state.htlcs.values()) {
-    const { addNumber, removedBy, removeNumber } = htlc;
+    const { offerer, requestNumber, addNumber, removedBy, removeNumber } = htlc;
     if (addedBy(htlc) === "local" && addNumber > covered) numbers.push(addNumber);
-    if (addNumber > 0 && removedBy === "local" && removeNumber > covered) numbers.push(removeNumber);
+    if (removedBy === "local" && removeNumber > covered) numbers.push(removeNumber);
+    // Whoever is asked for an HTLC may take its time, until a close waits for the answer.
+    if (offerer === "local" && isRequested(htlc) && clearing.remote !== undefined) numbers.push(requestNumber);
+  }
+  for (const { id, by, number } of state.removalRequests.values()) {
+    // What its receiver asks for, the offerer accepts at once; the other way round it may have to wait for its chain.
+    if (by === "local" && state.htlcs.get(id)?.offerer === "remote") numbers.push(number);
   }
   // One that crossed the first close_signature is never signed for.
   for (const { owner, number } of closeOffers.length > 0 ? [] : state.fees) {
