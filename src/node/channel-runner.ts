@@ -189,8 +189,18 @@ function isWorthNothing({ channel, stage, commitments }: ChannelState): boolean 
 
 /** What goes on when updates have stopped: the chain is watched, and the channel may be given up. */
 function isForFrozen({ type }: Input, { stage }: ChannelState): boolean {
-  if (type === "peer_ready") return stage.errorDue;
-  return type === "fail" || type === "funding_confirmed" || type === "funding_unconfirmed" || type === "funding_spent";
+  switch (type) {
+    case "peer_ready":
+      return stage.errorDue;
+    case "fail":
+    case "funding_confirmed":
+    case "funding_unconfirmed":
+    case "funding_spent":
+    case "funding_conflict":
+      return true;
+    default:
+      return false;
+  }
 }
 
 function frozenError(detail: string): Result<never, ChannelError> {

@@ -63,6 +63,7 @@ class Desk {
       random: { bytes: (length) => new Uint8Array(length).fill(3) },
       records: new Records({ clock: CLOCK, journal: this.journal }),
       broadcast: () => undefined,
+      checkInputs: () => undefined,
     });
   }
 

@@ -1,24 +1,39 @@
 import {
   asChannelId,
   type ChannelId,
+  equalBytes,
   err,
   type Msat,
   ok,
   type Result,
   type Satoshi,
   sat,
+  type Txid,
   toHex,
 } from "../core/base/index.ts";
-import type { Transaction } from "../core/bitcoin/index.ts";
+import {
+  type FundingInput,
+  type InsufficientFunds,
+  serializeTransaction,
+  type Transaction,
+} from "../core/bitcoin/index.ts";
 import {
   accept,
+  acceptDual,
   agreedClose,
   type Begun,
   begin,
+  beginDual,
   type ChannelError,
   type ChannelEvent,
+  type Context,
   describeError,
+  fundingFeeRate,
+  type Input,
+  isUnsignedDual,
+  type OpenRequest,
   reactionTo,
+  type Side,
   type Tell,
 } from "../core/payment-channel/index.ts";
 import {
@@ -27,9 +42,10 @@ import {
   MAX_AUTHENTICATE_CHANNELS,
   type ReceivedPkt,
 } from "../core/wire/index.ts";
+import type { Outpoint, UnspentOutput } from "../ports/bitcoin-chain.ts";
 import type { Random } from "../ports/random.ts";
 import type { StoredNode } from "../ports/store.ts";
-import type { ConnectedBlock } from "./chain-follower.ts";
+import type { ChainTransaction, ConnectedBlock } from "./chain-follower.ts";
 import { ChannelRunner, type EffectHandlers, type Surroundings } from "./channel-runner.ts";
 import type { Events } from "./events.ts";
 import type { Batch } from "./journal.ts";
@@ -48,6 +64,13 @@ export type OpenChannelRequest = {
   readonly prestage?: boolean;
   /** Where our part of a cooperative close goes; by default to the channel's final key, which the wallet watches. */
   readonly closeScript?: Uint8Array;
+  /** Asks the peer to fund the channel too; `amountSat` is our part then. Spec: LS-1. */
+  readonly dual?: {
+    /** What the peer is wished to contribute. It may contribute less. */
+    readonly wishedContributionSat: Satoshi;
+    /** With less than this of the peer's the channel is given up, with nothing at stake; by default with anything. */
+    readonly leastContributionSat?: Satoshi;
+  };
 };
 
 /**
@@ -75,6 +98,7 @@ export class Channels {
   private readonly random: Random;
   private readonly records: Records;
   private readonly handlers: EffectHandlers;
+  private readonly checkInputs: (check: InputCheck) => void;
 
   constructor(options: {
     nextIndex: number;
@@ -85,7 +109,10 @@ export class Channels {
     random: Random;
     records: Records;
     broadcast: (batch: Batch, transaction: Uint8Array) => void;
+    /** Asks the chain about inputs, and answers with `inputsChecked`. */
+    checkInputs: (check: InputCheck) => void;
   }) {
+    this.checkInputs = options.checkInputs;
     this.nextIndex = options.nextIndex;
     this.surroundings = options.surroundings;
     this.wallet = options.wallet;
@@ -189,22 +216,56 @@ export class Channels {
       peerReady: session.ready,
     };
     const pushMsat = request.pushMsat ?? (0n as Msat);
-    const begun = begin(
-      {
-        peer: session.nodeId,
-        index: this.nextIndex,
-        temporaryId,
-        amountSat,
-        pushMsat,
-        prestage: request.prestage ?? false,
-        ...(feeRate === undefined ? {} : { feeRate }),
-        ...(closeScript === undefined ? {} : { closeScript }),
-      },
-      context,
-    );
+    const asked = {
+      peer: session.nodeId,
+      index: this.nextIndex,
+      temporaryId,
+      pushMsat,
+      prestage: request.prestage ?? false,
+      ...(feeRate === undefined ? {} : { feeRate }),
+      ...(closeScript === undefined ? {} : { closeScript }),
+    };
+    const begun =
+      request.dual === undefined
+        ? begin({ ...asked, amountSat }, context)
+        : this.beginDual(batch, session, { ...asked, amountSat }, request.dual, context);
     if (!begun.ok) return begun;
     this.nextIndex++;
     return ok(this.begin(batch, session, begun.value));
+  }
+
+  /** The requester's coins are reserved before it asks, and are free again where it can't. */
+  private beginDual(
+    batch: Batch,
+    session: Session,
+    request: OpenRequest,
+    dual: NonNullable<OpenChannelRequest["dual"]>,
+    context: Context,
+  ): Result<Begun, ChannelError> {
+    if (context.peerReady && !session.peerHas("dual_funding")) {
+      return err({ type: "feature_not_negotiated", rule: "LS-1", detail: "the peer does not fund channels with us" });
+    }
+    const feeRate = fundingFeeRate(context);
+    const { amountSat: contributionSat, index: channel } = request;
+    const share = this.wallet.contribute(batch, { channel, role: "requester", contributionSat, feeRate });
+    if (!share.ok) return err(insufficient(share.error));
+    const begun = beginDual(
+      {
+        ...request,
+        share: share.value,
+        fundingFeeRate: feeRate,
+        wishedSat: dual.wishedContributionSat,
+        leastSat: dual.leastContributionSat ?? (0n as Satoshi),
+      },
+      context,
+    );
+    if (!begun.ok) this.wallet.release(batch, channel);
+    return begun;
+  }
+
+  /** Gives up a channel that both fund: see `cancelFunding` of core. */
+  cancel(batch: Batch, runner: ChannelRunner): ChannelError | undefined {
+    return runner.run(batch, { type: "cancel_funding", script: this.wallet.changeScript(batch) });
   }
 
   /** A counted packet of a peer. */
@@ -228,19 +289,14 @@ export class Channels {
         },
         undefined,
       );
-    } else if (message.type === "open_channel" && runner === undefined) {
+    } else if (isFirst(message) && runner === undefined) {
       this.accept(batch, session, channelId, message);
     } else if (message.type !== "error") {
       refuse(batch, session, channelId, "unknown channel");
     }
   }
 
-  private accept(
-    batch: Batch,
-    session: Session,
-    temporaryId: ChannelId,
-    message: Extract<ReceivedPkt["message"], { type: "open_channel" }>,
-  ): void {
+  private accept(batch: Batch, session: Session, temporaryId: ChannelId, message: FirstMessage): void {
     const context = {
       ...this.surroundings(),
       nextPacketNumber: session.nextPacketNumber,
@@ -249,8 +305,7 @@ export class Channels {
       peerReady: true,
     };
     const refused = this.fullFor(batch, session) ?? unannounced(session, message);
-    const begun =
-      refused === undefined ? accept(session.nodeId, this.nextIndex, temporaryId, message, context) : err(refused);
+    const begun = refused === undefined ? this.answer(session, temporaryId, message, context) : err(refused);
     if (begun.ok) {
       this.nextIndex++;
       this.begin(batch, session, begun.value);
@@ -258,6 +313,18 @@ export class Channels {
     }
     refuse(batch, session, temporaryId, describeError(begun.error));
     this.tellViolation(batch, session, begun.error);
+  }
+
+  private answer(
+    session: Session,
+    temporaryId: ChannelId,
+    message: FirstMessage,
+    context: Context,
+  ): Result<Begun, ChannelError> {
+    const { nodeId } = session;
+    if (message.type === "open_channel") return accept(nodeId, this.nextIndex, temporaryId, message, context);
+    if (session.peerHas("dual_funding")) return acceptDual(nodeId, this.nextIndex, temporaryId, message, context);
+    return err({ type: "unexpected_message", rule: "B2-3", detail: "funding_request without its feature" });
   }
 
   /** Why this peer may begin no channel now. */
@@ -335,13 +402,71 @@ export class Channels {
     return described;
   }
 
+  /** Channels whose opening waits for what the chain says of the peer's inputs. */
+  inputChecks(): InputCheck[] {
+    return [...this.runners.values()].flatMap((runner) => {
+      const { stage, fundingShares } = runner.state;
+      if (stage.stage !== "awaiting_input_check" || fundingShares.remote === undefined) return [];
+      return [{ runner, inputs: fundingShares.remote.inputs }];
+    });
+  }
+
+  /** What the chain says of the inputs, in order. */
+  inputsChecked(batch: Batch, { runner, inputs }: InputCheck, outputs: readonly (UnspentOutput | undefined)[]): void {
+    const checked = inputs.map((input, at) => ({ output: outputs[at], ours: this.wallet.has(input) }));
+    this.runOrFail(batch, runner, { type: "inputs_checked", inputs: checked });
+  }
+
+  private runOrFail(batch: Batch, runner: ChannelRunner, input: Input): void {
+    const error = runner.run(batch, input);
+    if (error !== undefined && reactionTo(error) === "fail_channel") this.fail(batch, runner, error);
+  }
+
+  /** A transaction of the mempool: it may spend what a funding transaction needs. */
+  seen(transaction: ChainTransaction): void {
+    const watched = this.fundingInputs();
+    for (const conflict of conflictsOf(transaction, watched)) this.tellConflict(conflict, transaction.txid, undefined);
+  }
+
+  /** Inputs of the funding transactions of two that are not in a block, by outpoint. */
+  private fundingInputs(): Map<string, FundingClaim[]> {
+    const claims = new Map<string, FundingClaim[]>();
+    for (const runner of this.runners.values()) {
+      const { dualFunding, funding, fundingShares } = runner.state;
+      if (dualFunding === undefined || funding?.confirmedHeight !== undefined) continue;
+      for (const side of ["local", "remote"] as const) {
+        for (const input of fundingShares[side]?.inputs ?? []) {
+          const key = outpointKey(input);
+          claims.set(key, [...(claims.get(key) ?? []), { runner, side }]);
+        }
+      }
+    }
+    return claims;
+  }
+
+  private tellConflict({ runner, side }: FundingClaim, txid: Txid, height: number | undefined): void {
+    this.events.emit({
+      type: "funding_conflict",
+      channel: runner.index,
+      channelId: runner.id,
+      txid,
+      input: side,
+      height,
+    });
+  }
+
   /** Anchors confirmed and spent in a block; every channel may have something due at a new height. */
   connectBlock(batch: Batch, block: ConnectedBlock): void {
     const funding = new Map<string, ChannelRunner>();
     for (const runner of this.runners.values()) {
       if (runner.state.funding !== undefined) funding.set(toHex(runner.state.funding.txid), runner);
     }
-    for (const { txid, transaction } of funding.size === 0 ? [] : block.transactions) {
+    const inputs = this.fundingInputs();
+    for (const { txid, transaction } of funding.size + inputs.size === 0 ? [] : block.transactions) {
+      for (const conflict of conflictsOf({ txid, transaction }, inputs)) {
+        conflict.runner.run(batch, { type: "funding_conflict", height: block.height });
+        batch.afterCommit(() => this.tellConflict(conflict, txid, block.height));
+      }
       const funded = funding.get(toHex(txid));
       if (funded !== undefined) this.confirm(batch, funded, block.height, transaction);
       for (const input of transaction.inputs) {
@@ -362,8 +487,8 @@ export class Channels {
 
   private confirm(batch: Batch, runner: ChannelRunner, height: number, transaction: Transaction): void {
     const output = transaction.outputs[runner.state.funding?.outputIndex ?? 0];
-    const error = runner.run(batch, { type: "funding_confirmed", height, output });
-    if (error !== undefined && reactionTo(error) === "fail_channel") this.fail(batch, runner, error);
+    const raw = serializeTransaction(transaction, { witness: true });
+    this.runOrFail(batch, runner, { type: "funding_confirmed", height, output, transaction: raw });
   }
 
   /** The block at `height` is no longer part of the chain. */
@@ -375,6 +500,9 @@ export class Channels {
         this.records.spent(runner.state, undefined);
       }
       if (funding?.confirmedHeight === height) runner.run(batch, { type: "funding_unconfirmed" });
+      if (runner.state.dualFunding?.conflictHeight === height) {
+        runner.run(batch, { type: "funding_conflict", height: undefined });
+      }
     }
   }
 
@@ -385,7 +513,9 @@ export class Channels {
       const { funding } = state;
       const close = funding?.spentHeight === undefined ? agreedClose(state, { signer, keys }) : undefined;
       const hasSignature = state.commitments.local?.signature !== undefined;
-      const anchor = funding?.confirmedHeight === undefined && hasSignature ? funding?.transaction : undefined;
+      const funds = state.dualFunding?.cancellation ?? funding?.transaction;
+      const undecided = funding?.confirmedHeight === undefined && state.dualFunding?.conflictHeight === undefined;
+      const anchor = undecided && hasSignature ? funds : undefined;
       return [anchor, close].filter((transaction) => transaction !== undefined);
     });
   }
@@ -399,18 +529,37 @@ export class Channels {
         this.records.funded(runner.state, feeSat);
         runner.run(batch, { type: "funded", ...funded });
       } else {
-        const { neededSat: limit, availableSat: actual } = made.error;
-        runner.run(batch, {
-          type: "funding_failed",
-          error: { type: "insufficient_funds", rule: "B2-12", limit, actual },
-        });
+        runner.run(batch, { type: "funding_failed", error: insufficient(made.error) });
       }
     } else if (tell.type === "release_funding") this.wallet.release(batch, runner.index);
     else if (tell.type === "add_requested") {
       const { id, amountMsat, paymentHash, expiry } = tell.htlc;
       const event = { channel: runner.index, id, amountMsat, paymentHash, expiry };
       batch.afterCommit(() => this.events.emit({ type: "htlc_requested", ...event }));
-    } else this.payments.told(batch, runner, tell, this.surroundings().height);
+    } else if (tell.type === "check_inputs") {
+      const check = { runner, inputs: tell.inputs };
+      batch.afterCommit(() => this.checkInputs(check));
+    } else if (tell.type === "contribute") this.contribute(batch, runner, tell);
+    else if (tell.type === "sign_funding") this.signFunding(batch, runner, tell);
+    else this.payments.told(batch, runner, tell, this.surroundings().height);
+  }
+
+  /** Reserves our part of a channel that the peer asked for; without the money for it we fund nothing. */
+  private contribute(batch: Batch, runner: ChannelRunner, tell: Extract<Tell, { type: "contribute" }>): void {
+    const { amountSat: contributionSat, feeRate } = tell;
+    // Who lets requests lie would otherwise hold all our coins.
+    const held = this.of(runner.session).some(({ state }) => state.stage.stage === "awaiting_sign_accept");
+    const wanted = { channel: runner.index, role: "responder", contributionSat, feeRate } as const;
+    const share = held ? undefined : this.wallet.contribute(batch, wanted);
+    const none = { contributionSat: 0n, inputs: [], changeScript: undefined };
+    this.runOrFail(batch, runner, { type: "contributed", share: share?.ok === true ? share.value : none });
+  }
+
+  private signFunding(batch: Batch, runner: ChannelRunner, tell: Extract<Tell, { type: "sign_funding" }>): void {
+    const { purpose, transaction, inputs } = tell;
+    const signatures = this.wallet.signShare(runner.index, transaction, inputs);
+    if (signatures !== undefined) runner.run(batch, { type: "funding_signed", purpose, transaction, signatures });
+    else runner.run(batch, { type: "funding_failed", error: { type: "own_input_gone", rule: "LS-4" } });
   }
 
   private happened(batch: Batch, runner: ChannelRunner, event: ChannelEvent): void {
@@ -454,23 +603,62 @@ function feeOf({ state }: ChannelRunner, { inputs, outputs }: Transaction): Sato
   return left < 0n ? undefined : sat(left);
 }
 
+/** The packets with which a peer begins a channel. */
+type FirstMessage = Extract<ReceivedPkt["message"], { type: "open_channel" | "funding_request" }>;
+
+function isFirst(message: ReceivedPkt["message"]): message is FirstMessage {
+  return message.type === "open_channel" || message.type === "funding_request";
+}
+
+/** Inputs that a peer brings, to be looked up on chain. */
+export type InputCheck = { readonly runner: ChannelRunner; readonly inputs: readonly FundingInput[] };
+/** A channel that needs an output to be unspent, and whose input it is. */
+type FundingClaim = { readonly runner: ChannelRunner; readonly side: Side };
+
+function outpointKey({ txid, index }: Outpoint): string {
+  return `${toHex(txid)}:${index}`;
+}
+
+/** The claims that the transaction crosses: once each channel, and none where it is the funding transaction itself. */
+function conflictsOf(
+  { txid, transaction }: ChainTransaction,
+  watched: ReadonlyMap<string, readonly FundingClaim[]>,
+): FundingClaim[] {
+  const conflicts = new Map<ChannelRunner, FundingClaim>();
+  for (const input of transaction.inputs) {
+    for (const claim of watched.get(outpointKey(input)) ?? []) {
+      const { funding } = claim.runner.state;
+      if (funding === undefined || !equalBytes(funding.txid, txid)) conflicts.set(claim.runner, claim);
+    }
+  }
+  return [...conflicts.values()];
+}
+
+function insufficient({ neededSat: limit, availableSat: actual }: InsufficientFunds): ChannelError {
+  return { type: "insufficient_funds", rule: "B2-12", limit, actual };
+}
+
+/** Nothing is at stake yet in a channel that a peer asked for. */
+function isUnsigned(state: ChannelRunner["state"]): boolean {
+  return state.stage.stage === "awaiting_open_anchor" || isUnsignedDual(state);
+}
+
 /** A peer asks for what it has not said that it can do. */
-function unannounced(
-  session: Session,
-  { prestage }: Extract<ReceivedPkt["message"], { type: "open_channel" }>,
-): ChannelError | undefined {
+function unannounced(session: Session, message: FirstMessage): ChannelError | undefined {
+  const { prestage } = message.type === "open_channel" ? message : message.terms;
   if (!prestage || session.peerHas("prestage")) return undefined;
   return { type: "remote_terms_unacceptable", rule: "LS-16", detail: "pre-staging that authenticate did not announce" };
 }
 
-/** We have not signed yet, or the anchor should long be in a block. */
-function isLittleLoss({ state: { stage, channel } }: ChannelRunner, height: number): boolean {
-  return stage.stage === "awaiting_open_anchor" || height - channel.createdHeight >= LATE_ANCHOR;
+/** We have not signed yet, or the peer's anchor should long be in a block. */
+function isLittleLoss({ state }: ChannelRunner, height: number): boolean {
+  const late = height - state.channel.createdHeight >= LATE_ANCHOR;
+  return isUnsigned(state) || (late && state.dualFunding === undefined);
 }
 
 function isUnconfirmed({ state }: ChannelRunner): boolean {
   const { stage } = state.stage;
-  const opening = stage === "awaiting_open_anchor" || stage === "awaiting_depth";
+  const opening = isUnsigned(state) || stage === "awaiting_depth";
   return opening && state.channel.initiator === "remote" && state.funding?.confirmedHeight === undefined;
 }
 

@@ -1,5 +1,5 @@
-import type { ChannelId, NodeId, PaymentHash } from "../core/base/index.ts";
-import type { Stage } from "../core/payment-channel/index.ts";
+import type { ChannelId, NodeId, PaymentHash, Txid } from "../core/base/index.ts";
+import type { Side, Stage } from "../core/payment-channel/index.ts";
 
 /** What happened, once it is durable. Logs, metrics and waiting callers read it; nothing in the node depends on it. */
 export type NodeEvent =
@@ -26,6 +26,19 @@ export type NodeEvent =
       readonly paymentHash: PaymentHash;
       /** Block height. */
       readonly expiry: number;
+    }
+  /**
+   * An input of the funding transaction of a channel that both parties fund is spent in another way: by a transaction of the
+   * mempool, or of the block at `height`. Once that is buried the channel ends as abandoned. Of the mempool, best effort.
+   */
+  | {
+      readonly type: "funding_conflict";
+      readonly channel: number;
+      readonly channelId: ChannelId;
+      readonly txid: Txid;
+      /** Whose input it is. */
+      readonly input: Side;
+      readonly height: number | undefined;
     }
   /** A peer broke a rule, or a message of it could not be read. */
   | { readonly type: "violation"; readonly peer: NodeId; readonly problem: string }

@@ -33,7 +33,7 @@ import { ChainFollower } from "./chain-follower.ts";
 import { ChannelRecords } from "./channel-records.ts";
 import type { ChannelRunner, Surroundings } from "./channel-runner.ts";
 import { type ChannelSummary, summary } from "./channel-summary.ts";
-import { Channels, type OpenChannelRequest } from "./channels.ts";
+import { Channels, type InputCheck, type OpenChannelRequest } from "./channels.ts";
 import { Events, type Listener, type NodeEvent } from "./events.ts";
 import { FeeSource } from "./fee-source.ts";
 import { type Batch, Journal } from "./journal.ts";
@@ -158,6 +158,7 @@ export class SluiceNode {
       random,
       records: this.books,
       broadcast: (batch, transaction) => this.broadcast(batch, transaction),
+      checkInputs: (check) => this.tend(() => this.checkInputs(check)),
     });
     this.peers = new Peers({
       nodeId: this.nodeId,
@@ -183,6 +184,8 @@ export class SluiceNode {
         this.channelSet.connectBlock(batch, block);
         batch.afterCommit(() => {
           this.tend(() => this.rebroadcast());
+          // What could not be asked when it was due is asked again.
+          for (const check of this.channelSet.inputChecks()) this.tend(() => this.checkInputs(check));
           events.emit({ type: "block", height: block.height });
         });
       },
@@ -207,7 +210,7 @@ export class SluiceNode {
       },
       channels: (session) => this.channelSet.authentication(session),
       hasChannels: (session) => this.channelSet.has(session),
-      features: this.policy.prestage ? ["prestage"] : [],
+      features: this.policy.prestage ? ["prestage", "dual_funding"] : ["dual_funding"],
     };
   }
 
@@ -258,7 +261,14 @@ export class SluiceNode {
     const parsed = parseTransaction(raw);
     if (!parsed.ok) return;
     const transaction = { txid: transactionId(parsed.value), transaction: parsed.value };
+    this.channelSet.seen(transaction);
     this.journal.post("other", (batch) => this.wallet.noteUnconfirmed(batch, transaction));
+  }
+
+  /** Asks the chain whether inputs that a peer brings are there to be spent. */
+  private async checkInputs(check: InputCheck): Promise<void> {
+    const outputs = await Promise.all(check.inputs.map((input) => this.options.chain.unspent(input)));
+    await this.journal.submit("other", (batch) => this.channelSet.inputsChecked(batch, check, outputs));
   }
 
   /** Asks the chain what became of unconfirmed transactions, after a restart or a reorganisation. */
@@ -385,7 +395,7 @@ export class SluiceNode {
     );
   }
 
-  /** Opens a channel that this node funds. The value is the node's own number of the channel. Spec: B2-7. */
+  /** Opens a channel that this node funds, alone or together with the peer. The value is the node's own number of the channel. Spec: B2-7. */
   openChannel(peer: NodeId, request: OpenChannelRequest): Promise<Result<number, RequestError>> {
     return this.journal.submit("other", (batch) => {
       const session = this.peers.session(peer);
@@ -464,6 +474,15 @@ export class SluiceNode {
    */
   withdrawRequest(channel: number, id: bigint): Promise<Result<undefined, RequestError>> {
     return this.command(channel, (batch, runner) => runner.run(batch, { type: "withdraw_add", id }));
+  }
+
+  /**
+   * Gives up a channel that both fund and that is in no block yet. Before we have signed it simply ends; afterwards our
+   * coins are spent back to the wallet, at a fee above that of the funding transaction, and the channel ends as abandoned
+   * once that is buried. Should the funding transaction confirm first, the channel goes on. Spec: LS-2, LS-5.
+   */
+  cancelFunding(channel: number): Promise<Result<undefined, RequestError>> {
+    return this.command(channel, (batch, runner) => this.channelSet.cancel(batch, runner));
   }
 
   /** Stages a fee rate for our own commitment, satoshi per 1000 bytes. Spec: B2-25. */

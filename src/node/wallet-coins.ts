@@ -20,7 +20,7 @@ export type CoinState =
   | "unconfirmed"
   /** A block's reward that is not 100 blocks deep. */
   | "immature"
-  /** Held for a transaction that the network does not have. */
+  /** Held for a transaction that the network does not have, or for a channel that both parties fund. */
   | "reserved"
   /** Spent by an unconfirmed transaction. */
   | "spending";
@@ -73,6 +73,11 @@ export class WalletCoins {
   /** Coins that no block spends. */
   unspent(): CoinRow[] {
     return [...this.coins.values()].filter((coin) => coin.spentHeight === undefined);
+  }
+
+  /** The coin, spent in one of the newest blocks or not. */
+  find(txid: Txid, index: number): CoinRow | undefined {
+    return this.coins.get(keyOf(txid, index));
   }
 
   /** Of a coin that no block spends. */

@@ -3,12 +3,17 @@ import {
   type Coin,
   type CoinSelection,
   DUST_LIMIT_SAT,
+  type FundingInput,
+  type FundingRole,
+  type FundingShare,
+  fundingSighash,
   type InsufficientFunds,
   isDust,
   p2wpkhSighash,
   p2wpkhWitness,
   scriptToAddress,
   selectCoins,
+  selectShare,
   serializeTransaction,
   type Transaction,
   type TransactionOutput,
@@ -16,6 +21,7 @@ import {
   unsignedTransaction,
 } from "../core/bitcoin/index.ts";
 import type { KeyPaths, Signer } from "../core/crypto/index.ts";
+import { MAX_FUNDING_INPUTS } from "../core/wire/index.ts";
 import type { BitcoinNetwork, Outpoint } from "../ports/bitcoin-chain.ts";
 import type { CoinRow, WalletKeysRow } from "../ports/store.ts";
 import type { ChainTransaction } from "./chain-follower.ts";
@@ -124,6 +130,57 @@ export class Wallet {
     const signed = this.sign(batch, selection.value, channel);
     const { outputs, feeSat } = selection.value;
     return ok({ ...signed.raw, outputIndex: outputs.findIndex((one) => one.script === script), feeSat: sat(feeSat) });
+  }
+
+  /**
+   * Reserves confirmed coins for the channel's share of a funding transaction of two: `contributionSat` and the fee that is
+   * this party's. `release` frees them; a transaction that spends them is not made here. `feeRate` is in satoshi per 1000
+   * virtual bytes. Spec: LS-1.
+   */
+  contribute(
+    batch: Batch,
+    wanted: {
+      readonly channel: number;
+      readonly role: FundingRole;
+      readonly contributionSat: bigint;
+      readonly feeRate: number;
+    },
+  ): Result<FundingShare, InsufficientFunds> {
+    const { channel, contributionSat } = wanted;
+    const selected = selectShare({ ...wanted, coins: this.candidates(false), most: MAX_FUNDING_INPUTS });
+    if (!selected.ok) return selected;
+    const inputs = selected.value.map(({ row, txid, index, amountSat }) => {
+      this.held.reserve(batch, row, channel);
+      return { txid, index, amountSat, publicKey: this.keys.publicKey(row) };
+    });
+    return ok({ contributionSat, inputs, changeScript: this.changeScript(batch) });
+  }
+
+  /** The output script of a fresh key for change. */
+  changeScript(batch: Batch): Uint8Array {
+    const key = this.keys.fresh("change");
+    this.keys.used(batch, key);
+    return this.keys.script(key);
+  }
+
+  /** Whether the output is one that the wallet knows as its own. */
+  has({ txid, index }: Outpoint): boolean {
+    return this.held.find(txid, index) !== undefined;
+  }
+
+  /**
+   * Signs these inputs of a transaction and no others: each has to be a coin that is reserved for the channel. Undefined
+   * where one is not, as after a reorganisation that took it away.
+   */
+  signShare(channel: number, transaction: Transaction, inputs: readonly FundingInput[]): Uint8Array[] | undefined {
+    const signatures = inputs.map((input) => {
+      const coin = this.held.find(input.txid, input.index);
+      if (coin === undefined || coin.reservedFor !== channel || coin.amountSat !== input.amountSat) return undefined;
+      const hash = fundingSighash(transaction, input);
+      return hash === undefined ? undefined : this.signer.sign(this.keys.reference(coin), hash);
+    });
+    const known = signatures.filter((signature) => signature !== undefined);
+    return known.length === inputs.length ? known : undefined;
   }
 
   /** Frees the coins of an anchor that will never be given to the network. */

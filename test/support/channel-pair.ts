@@ -42,6 +42,8 @@ export function rowsOf(state: ChannelState): ChannelRows {
     terms: [terms.local, terms.remote].filter((row) => row !== undefined),
     stage: state.stage,
     funding: state.funding,
+    dualFunding: state.dualFunding,
+    fundingShares: [state.fundingShares.local, state.fundingShares.remote].filter((row) => row !== undefined),
     totals: state.totals,
     htlcs: [...state.htlcs.values()].map(({ lock: _, ...row }) => row),
     removalRequests: [...state.removalRequests.values()],

@@ -63,6 +63,8 @@ function liveChannel(tables: ChannelTables | undefined): ChannelRows[] {
       terms: bySide(tables.terms.values(), (row) => row.side),
       stage: copyRow(stage),
       funding: copyRow(funding),
+      dualFunding: copyRow(tables.dualFunding.get(0)),
+      fundingShares: bySide(tables.fundingShares.values(), (row) => row.side),
       totals: copyRow(totals),
       htlcs: htlcsById(tables)
         .filter((row) => isLive(row, totals))

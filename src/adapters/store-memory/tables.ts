@@ -5,7 +5,15 @@ import type { ChainBlockRow, CoinRow, OutboxRow, PeerRow, StreamRow } from "../.
 
 type One<K extends keyof ChannelRows> = NonNullable<ChannelRows[K]>;
 type Each<
-  K extends "terms" | "fees" | "commitments" | "revocationHashes" | "revocationSlots" | "clearings" | "closeOffers",
+  K extends
+    | "terms"
+    | "fundingShares"
+    | "fees"
+    | "commitments"
+    | "revocationHashes"
+    | "revocationSlots"
+    | "clearings"
+    | "closeOffers",
 > = Map<string, ChannelRows[K][number]>;
 
 /** All rows of one channel. Maps stand for tables, and their keys for primary keys; rows of which there is one have key 0. */
@@ -14,6 +22,8 @@ export type ChannelTables = {
   readonly id: Map<0, One<"id">>;
   readonly stage: Map<0, One<"stage">>;
   readonly funding: Map<0, One<"funding">>;
+  readonly dualFunding: Map<0, One<"dualFunding">>;
+  readonly fundingShares: Each<"fundingShares">;
   readonly totals: Map<0, One<"totals">>;
   readonly htlcs: Map<bigint, HtlcRow>;
   readonly removalRequests: Map<bigint, RemovalRequestRow>;
@@ -49,6 +59,8 @@ export function emptyChannelTables(): ChannelTables {
     id: new Map(),
     stage: new Map(),
     funding: new Map(),
+    dualFunding: new Map(),
+    fundingShares: new Map(),
     totals: new Map(),
     htlcs: new Map(),
     removalRequests: new Map(),

@@ -118,6 +118,12 @@ function writeChannel(tables: ChannelTables, tx: Transaction, channel: number, c
     case "funding":
       tx.set(tables.funding, 0, change.row);
       return;
+    case "dual_funding":
+      tx.set(tables.dualFunding, 0, change.row);
+      return;
+    case "funding_share":
+      tx.set(tables.fundingShares, change.row.side, change.row);
+      return;
     case "totals":
       tx.set(tables.totals, 0, change.row);
       return;

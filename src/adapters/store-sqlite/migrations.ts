@@ -48,6 +48,23 @@ CREATE TABLE funding (
   txid BLOB NOT NULL, output_index INTEGER NOT NULL, amount_sat INTEGER NOT NULL, raw_transaction BLOB,
   confirmed_height INTEGER, spent_height INTEGER
 ) STRICT;
+-- Where both parties fund the channel. Inputs are written once; their signatures come later.
+CREATE TABLE dual_funding (
+  channel INTEGER PRIMARY KEY REFERENCES channel,
+  fee_rate INTEGER NOT NULL, wished_sat INTEGER NOT NULL, least_sat INTEGER NOT NULL,
+  conflict_height INTEGER, cancellation BLOB
+) STRICT;
+CREATE TABLE funding_share (
+  channel INTEGER NOT NULL REFERENCES channel, side INTEGER NOT NULL,
+  contribution_sat INTEGER NOT NULL, change_script BLOB, signed INTEGER NOT NULL,
+  PRIMARY KEY (channel, side)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE funding_input (
+  channel INTEGER NOT NULL REFERENCES channel, side INTEGER NOT NULL, position INTEGER NOT NULL,
+  txid BLOB NOT NULL, output_index INTEGER NOT NULL, amount_sat INTEGER NOT NULL, public_key BLOB NOT NULL,
+  signature BLOB,
+  PRIMARY KEY (channel, side, position)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE totals (
   channel INTEGER PRIMARY KEY REFERENCES channel,
   local_msat INTEGER NOT NULL, remote_msat INTEGER NOT NULL,

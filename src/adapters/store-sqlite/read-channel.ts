@@ -6,8 +6,10 @@ import {
   type ClearingRow,
   type CloseOfferRow,
   type CommitmentRow,
+  type DualFundingRow,
   type FeeRow,
   type FundingRow,
+  type FundingShareRow,
   type HtlcRow,
   otherSide,
   type Removal,
@@ -27,10 +29,15 @@ import {
   readText,
   readUint64,
   readWord,
+  sideToSql,
 } from "./columns.ts";
 import type { SqlEngine, SqlRow } from "./engine.ts";
 
 const STAGES: Readonly<Record<Stage, true>> = {
+  awaiting_funding_response: true,
+  awaiting_input_check: true,
+  awaiting_sign_accept: true,
+  awaiting_sign_complete: true,
   awaiting_open_channel: true,
   awaiting_open_anchor: true,
   awaiting_open_commit_sig: true,
@@ -51,6 +58,8 @@ export function channelReader(engine: SqlEngine): () => ChannelRows[] {
      WHERE stage NOT IN ('closed', 'abandoned') ORDER BY channel`,
   );
   const funding = engine.prepare("SELECT * FROM funding WHERE channel = ?");
+  const dual = engine.prepare("SELECT * FROM dual_funding WHERE channel = ?");
+  const shares = shareReader(engine);
   const ofChannel = (table: string) => engine.prepare(`SELECT * FROM ${table} WHERE channel = ? ORDER BY 1, 2`);
   const [terms, hashes, slots] = [ofChannel("terms"), ofChannel("revocation_hash"), ofChannel("revocation_slot")];
   const [clearings, offers] = [ofChannel("clearing"), ofChannel("close_offer")];
@@ -65,12 +74,15 @@ export function channelReader(engine: SqlEngine): () => ChannelRows[] {
       const totals = toTotals(row);
       const { index } = channel;
       const found = funding.get(index);
+      const foundDual = dual.get(index);
       return {
         channel,
         id: asChannelId(readBytes(row, "id")),
         terms: terms.all(index).map(toTerms),
         stage: toStage(row),
         funding: found && toFunding(found),
+        dualFunding: foundDual && toDualFunding(foundDual),
+        fundingShares: foundDual ? shares(index) : [],
         totals,
         htlcs: liveHtlcs(index, totals),
         removalRequests: channel.prestage ? liveRequests(index) : [],
@@ -82,6 +94,29 @@ export function channelReader(engine: SqlEngine): () => ChannelRows[] {
         revocationSlots: slots.all(index).map(toSlot),
         clearings: clearings.all(index).map(toClearing),
         closeOffers: offers.all(index).map(toCloseOffer),
+      };
+    });
+}
+
+/** What each side brings to a channel that both fund. */
+function shareReader(engine: SqlEngine): (channel: number) => FundingShareRow[] {
+  const shares = engine.prepare("SELECT * FROM funding_share WHERE channel = ? ORDER BY side");
+  const inputs = engine.prepare("SELECT * FROM funding_input WHERE channel = ? AND side = ? ORDER BY position");
+  return (channel) =>
+    shares.all(channel).map((row) => {
+      const side = readSide(row, "side");
+      const rows = inputs.all(channel, sideToSql(side));
+      return {
+        side,
+        contributionSat: readBigInt(row, "contribution_sat"),
+        inputs: rows.map((input) => ({
+          txid: asTxid(readBytes(input, "txid")),
+          index: readNumber(input, "output_index"),
+          amountSat: readBigInt(input, "amount_sat"),
+          publicKey: readBytes(input, "public_key"),
+        })),
+        changeScript: readOptional(row, "change_script", readBytes),
+        signatures: readBoolean(row, "signed") ? rows.map((input) => readBytes(input, "signature")) : undefined,
       };
     });
 }
@@ -188,6 +223,16 @@ export function toFunding(row: SqlRow): FundingRow {
     transaction: readOptional(row, "raw_transaction", readBytes),
     confirmedHeight: readOptional(row, "confirmed_height", readNumber),
     spentHeight: readOptional(row, "spent_height", readNumber),
+  };
+}
+
+function toDualFunding(row: SqlRow): DualFundingRow {
+  return {
+    feeRate: readNumber(row, "fee_rate"),
+    wishedSat: readBigInt(row, "wished_sat"),
+    leastSat: readBigInt(row, "least_sat"),
+    conflictHeight: readOptional(row, "conflict_height", readNumber),
+    cancellation: readOptional(row, "cancellation", readBytes),
   };
 }
 

@@ -14,6 +14,7 @@ export function channelWriter(engine: SqlEngine): (channel: number, change: Chan
   const writeCommitment = commitmentWriter(engine);
   const writeTotals = totalsWriter(engine);
   const writeLife = lifeWriter(engine);
+  const writeDual = dualWriter(engine);
   const addFee = insert(engine, "fee", "channel owner number fee_rate");
   const setSlot = upsert(engine, "revocation_slot", "channel slot", "chain_index preimage");
   const setHash = upsert(engine, "revocation_hash", "channel number", "hash");
@@ -42,6 +43,10 @@ export function channelWriter(engine: SqlEngine): (channel: number, change: Chan
         return;
       case "revocation_hash":
         setHash.run(channel, change.row.number, change.row.hash);
+        return;
+      case "dual_funding":
+      case "funding_share":
+        writeDual(channel, change);
         return;
       case "own_revocation_hash":
       case "acknowledged":
@@ -149,6 +154,36 @@ function totalsWriter(engine: SqlEngine) {
     const [localLast, remoteLast] = [lastId(row.localLastId), lastId(row.remoteLastId)];
     const { local, remote } = settledUpTo;
     set.run(channel, localMsat, remoteMsat, localLast, remoteLast, localUnrevoked, remoteUnrevoked, local, remote);
+  };
+}
+
+/** What a channel has besides where both parties fund it. */
+function dualWriter(engine: SqlEngine) {
+  const setDual = upsert(
+    engine,
+    "dual_funding",
+    "channel",
+    "fee_rate wished_sat least_sat conflict_height cancellation",
+  );
+  const setShare = upsert(engine, "funding_share", "channel side", "contribution_sat change_script signed");
+  const setInput = upsert(
+    engine,
+    "funding_input",
+    "channel side position",
+    "txid output_index amount_sat public_key signature",
+  );
+  return (channel: number, change: OfType<"dual_funding" | "funding_share">): void => {
+    if (change.type === "dual_funding") {
+      const { feeRate, wishedSat, leastSat, conflictHeight, cancellation } = change.row;
+      setDual.run(channel, feeRate, wishedSat, leastSat, conflictHeight ?? null, cancellation ?? null);
+      return;
+    }
+    const { side, contributionSat, inputs, changeScript, signatures } = change.row;
+    const at = sideToSql(side);
+    setShare.run(channel, at, contributionSat, changeScript ?? null, booleanToSql(signatures !== undefined));
+    for (const [position, { txid, index, amountSat, publicKey }] of inputs.entries()) {
+      setInput.run(channel, at, position, txid, index, amountSat, publicKey, signatures?.[position] ?? null);
+    }
   };
 }
 

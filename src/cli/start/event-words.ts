@@ -35,6 +35,10 @@ export function eventWords(event: NodeEvent): string {
       return `received ${satWithDecimals(event.amountMsat)} sat for ${shortened(toHex(event.paymentHash))}`;
     case "block":
       return `block ${event.height}`;
+    case "funding_conflict": {
+      const where = event.height === undefined ? "in the mempool" : `in block ${event.height}`;
+      return `channel ${event.channel}: another transaction spends an input of its funding, ${where}`;
+    }
     case "broadcast_rejected":
       return `the chain refused a transaction: ${event.reason}`;
     case "trouble":

@@ -30,7 +30,8 @@ export type InsufficientFunds = {
 const SEQUENCE_REPLACEABLE = 0xffff_fffd;
 const EMPTY = new Uint8Array(0);
 const LARGEST_P2WPKH_WITNESS = [new Uint8Array(MAX_WITNESS_SIGNATURE_BYTES), new Uint8Array(33)];
-const P2WPKH_INPUT_WEIGHT = SEGWIT_INPUT_WEIGHT + witnessSize(LARGEST_P2WPKH_WITNESS);
+/** By the largest size that a signature can make. */
+export const MAX_P2WPKH_INPUT_WEIGHT = SEGWIT_INPUT_WEIGHT + witnessSize(LARGEST_P2WPKH_WITNESS);
 
 /** A transaction without witness, in the given order: version 2, lock time 0, replaceable. */
 export function unsignedTransaction(
@@ -55,10 +56,10 @@ export function unsignedTransaction(
 function feeOf(inputs: number, outputs: readonly TransactionOutput[], feeRate: number): bigint {
   // Without inputs the transaction has a count of one byte and no witness marker.
   const rest = transactionWeight(unsignedTransaction([], outputs)) + 4 * (compactSizeLength(inputs) - 1) + 2;
-  return feeForWeight(rest + inputs * P2WPKH_INPUT_WEIGHT, feeRate);
+  return feeForWeight(rest + inputs * MAX_P2WPKH_INPUT_WEIGHT, feeRate);
 }
 
-function total(of: readonly { readonly amountSat: bigint }[]): bigint {
+export function total(of: readonly { readonly amountSat: bigint }[]): bigint {
   return of.reduce((sum, { amountSat }) => sum + amountSat, 0n);
 }
 

@@ -35,6 +35,19 @@ export {
 } from "./commitment-buffer.ts";
 export { numberMask } from "./commitment-number.ts";
 export { commitmentByteCount, commitmentFee, DUST_LIMIT_SAT, isDust, splitFee } from "./fee.ts";
+export {
+  type FundingInput,
+  type FundingPlan,
+  type FundingRole,
+  type FundingShare,
+  fundingInputScript,
+  fundingSighash,
+  isFundingSignature,
+  planCancellation,
+  planFunding,
+  selectShare,
+  signedFunding,
+} from "./funding-transaction.ts";
 export { p2wpkhSighash, p2wpkhWitness } from "./pay-to-public-key.ts";
 export {
   isStandardCloseScript,

@@ -7,8 +7,10 @@ import {
   type CloseOfferRow,
   type CommitmentRow,
   type Coverage,
+  type DualFundingRow,
   type FeeRow,
   type FundingRow,
+  type FundingShareRow,
   type HtlcRow,
   isRequested,
   type Removal,
@@ -39,6 +41,9 @@ export type ChannelChange =
   | { readonly type: "terms"; readonly row: TermsRow }
   | { readonly type: "stage"; readonly row: StageRow }
   | { readonly type: "funding"; readonly row: FundingRow }
+  | { readonly type: "dual_funding"; readonly row: DualFundingRow }
+  /** Inserted with its inputs, or its signatures set. */
+  | { readonly type: "funding_share"; readonly row: FundingShareRow }
   | { readonly type: "totals"; readonly row: TotalsRow }
   | { readonly type: "htlc_added"; readonly row: HtlcRow }
   /** The addressee's message `addNumber` accepts a requested HTLC. */
@@ -84,6 +89,12 @@ function applyOne(state: ChannelState, change: ChannelChange): void {
       return;
     case "funding":
       state.funding = change.row;
+      return;
+    case "dual_funding":
+      state.dualFunding = change.row;
+      return;
+    case "funding_share":
+      state.fundingShares[change.row.side] = change.row;
       return;
     case "totals":
       applyTotals(state, change.row);

@@ -1,5 +1,7 @@
 export { apply, type ChannelChange } from "./changes.ts";
 export { agreedClose } from "./closing.ts";
+export { acceptDual, beginDual, type DualRequest, fundingFeeRate } from "./dual-funding.ts";
+export { isUnsignedDual } from "./dual-funding-end.ts";
 export {
   CHANNEL_ERROR_TYPES,
   type ChannelError,
@@ -28,8 +30,10 @@ export {
   type CloseOfferRow,
   type CommitmentRow,
   type Coverage,
+  type DualFundingRow,
   type FeeRow,
   type FundingRow,
+  type FundingShareRow,
   type HtlcRow,
   otherSide,
   type Removal,

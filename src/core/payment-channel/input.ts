@@ -1,5 +1,5 @@
 import type { ChannelId, Msat, PaymentHash, Satoshi, Txid } from "../base/index.ts";
-import type { CommitmentBuffer } from "../bitcoin/index.ts";
+import type { CommitmentBuffer, FundingInput, FundingShare, Transaction } from "../bitcoin/index.ts";
 import type { KeyPaths, Signer } from "../crypto/index.ts";
 import type { Pkt, PktMessage } from "../wire/index.ts";
 import type { ChannelError } from "./errors.ts";
@@ -27,6 +27,24 @@ export type Context = {
   readonly buffer?: CommitmentBuffer;
 };
 
+/** What the chain and the wallet know of an input that the peer brings. */
+export type CheckedInput = {
+  /** The output where it is unspent, mempool included. */
+  readonly output:
+    | {
+        readonly amountSat: bigint;
+        readonly script: Uint8Array;
+        readonly confirmations: number;
+        readonly coinbase: boolean;
+      }
+    | undefined;
+  /** Our wallet has it. */
+  readonly ours: boolean;
+};
+
+/** Which transaction the wallet signs inputs of. */
+export type FundingPurpose = "funding" | "cancellation";
+
 /** What reaches a channel. */
 export type Input =
   | {
@@ -46,6 +64,24 @@ export type Input =
       readonly transaction: Uint8Array;
     }
   | { readonly type: "funding_failed"; readonly error: ChannelError }
+  /** The answer to `check_inputs`, in the order of the peer's inputs. May come more than once. */
+  | { readonly type: "inputs_checked"; readonly inputs: readonly CheckedInput[] }
+  /** What the wallet reserved for a channel that both fund. */
+  | { readonly type: "contributed"; readonly share: FundingShare }
+  /** The wallet's signatures, in the order of our inputs. */
+  | {
+      readonly type: "funding_signed";
+      readonly purpose: FundingPurpose;
+      readonly transaction: Transaction;
+      readonly signatures: readonly Uint8Array[];
+    }
+  /**
+   * A transaction in the block at `height` spends an input of the funding transaction in another way; undefined: a
+   * reorganisation took that block away.
+   */
+  | { readonly type: "funding_conflict"; readonly height: number | undefined }
+  /** Give up a channel that both fund, spending our inputs to `script` where the peer could still use them. */
+  | { readonly type: "cancel_funding"; readonly script: Uint8Array }
   | {
       readonly type: "offer";
       readonly amountMsat: Msat;
@@ -70,6 +106,8 @@ export type Input =
       readonly type: "funding_confirmed";
       readonly height: number;
       readonly output: { readonly amountSat: bigint; readonly script: Uint8Array } | undefined;
+      /** The whole transaction, with witness; looked at where both parties fund the channel. */
+      readonly transaction?: Uint8Array;
     }
   /** A reorganisation took the anchor's block away. */
   | { readonly type: "funding_unconfirmed" }
@@ -100,6 +138,17 @@ export type Tell =
     }
   /** The wallet is to make a transaction that pays `amountSat` to `script`, and to hold it back. */
   | { readonly type: "fund"; readonly script: Uint8Array; readonly amountSat: Satoshi; readonly feeRate: number }
+  /** The wallet is to reserve coins for our share of a funding transaction; `amountSat` is our part of the anchor. */
+  | { readonly type: "contribute"; readonly amountSat: bigint; readonly feeRate: number }
+  /** The chain is to be asked about the peer's inputs. */
+  | { readonly type: "check_inputs"; readonly inputs: readonly FundingInput[] }
+  /** The wallet is to sign these inputs, and no other, of a transaction. */
+  | {
+      readonly type: "sign_funding";
+      readonly purpose: FundingPurpose;
+      readonly transaction: Transaction;
+      readonly inputs: readonly FundingInput[];
+    }
   /** The anchor will not be used: its coins are free again. */
   | { readonly type: "release_funding" };
 

@@ -16,7 +16,7 @@ import type { ChannelError } from "./errors.ts";
 import { firstCommitments } from "./first-commitments.ts";
 import type { Context, Effect, Input } from "./input.ts";
 import { moveTo, NOTHING, type Step, type StepResult, send, step, tell, unexpected, violation } from "./outcome.ts";
-import { estimatedFeeRate, ownFeeRate } from "./policy.ts";
+import { estimatedFeeRate, LARGE_ANCHOR_SAT, ownFeeRate } from "./policy.ts";
 import type { ChannelRow, FundingRow } from "./rows.ts";
 import { signCommitment, verifyCommitment } from "./snapshot.ts";
 import { type ChannelState, newChannelState } from "./state.ts";
@@ -199,8 +199,8 @@ export function receiveOpenAnchor(state: ChannelState, message: OpenAnchor, cont
   }
   const judged = judgeAmount(
     { amountSat: message.amountSat, initiatorSat: message.amountSat, pushMsat: channel.pushMsat },
-    terms.local,
     terms.remote,
+    terms.local,
     context,
   );
   if (!judged.ok) return judged;
@@ -217,7 +217,7 @@ export function receiveOpenAnchor(state: ChannelState, message: OpenAnchor, cont
     return violation("bad_commitment_signature", "B2-11", { actual: 0, detail: "open_anchor" });
   }
   const signature = signCommitment(after, remote, context);
-  const large = message.amountSat > 1_000_000n;
+  const large = message.amountSat > LARGE_ANCHOR_SAT;
   const minDepth = large ? Math.max(context.policy.minDepthLarge, terms.local.minDepth) : terms.local.minDepth;
   const moved = moveTo(state, { stage: "awaiting_depth" });
   return step(
@@ -268,7 +268,9 @@ export function completeIfDue(state: ChannelState, context: Context): StepResult
 
 export function receiveOpenComplete(state: ChannelState): StepResult {
   const { stage, openCompleteSent, openCompleteReceived } = state.stage;
-  if (stage !== "awaiting_depth" || openCompleteReceived) return unexpected("open_complete", stage, "B2-13");
+  // Without funding_sign_complete, which is a courtesy, the peer may be ahead of us in seeing the anchor in a block.
+  const awaited = stage === "awaiting_depth" || stage === "awaiting_sign_complete";
+  if (!awaited || openCompleteReceived) return unexpected("open_complete", stage, "B2-13");
   const moved = moveTo(state, { openCompleteReceived: true, stage: openCompleteSent ? "open" : stage });
   return step([moved.change], moved.events);
 }
@@ -285,5 +287,11 @@ export function fundingConfirmed(
   if (output === undefined || output.amountSat !== funding.amountSat || !equalBytes(output.script, script)) {
     return violation("anchor_wrong_on_chain", "B2-12", { limit: funding.amountSat, actual: output?.amountSat ?? 0n });
   }
-  return step([{ type: "funding", row: { ...funding, confirmedHeight: input.height } }]);
+  const row = { ...funding, confirmedHeight: input.height };
+  if (state.dualFunding === undefined) return step([{ type: "funding", row }]);
+  // The block may tell us what the peer did not: its signatures, and that it has broadcast at all (LS-5).
+  const known = { ...row, transaction: funding.transaction ?? input.transaction };
+  const waits = state.stage.stage === "awaiting_sign_complete";
+  const moved = moveTo(state, { stage: waits ? "awaiting_depth" : state.stage.stage });
+  return step([{ type: "funding", row: known }, ...(waits ? [moved.change] : [])], moved.events);
 }

@@ -2,7 +2,7 @@ import { err, ok, type Result } from "../base/index.ts";
 import type { PktMessage } from "../wire/index.ts";
 import type { ChannelChange } from "./changes.ts";
 import type { ChannelError, ChannelErrorType } from "./errors.ts";
-import type { Effect, Tell } from "./input.ts";
+import type { Context, Effect, Tell } from "./input.ts";
 import type { Stage, StageRow } from "./rows.ts";
 import type { ChannelState } from "./state.ts";
 
@@ -58,4 +58,26 @@ export function moveTo(state: ChannelState, next: Partial<StageRow>): { change: 
     change: { type: "stage", row },
     events: moved ? [{ type: "event", event: { type: "stage_changed", stage: row.stage, failure: row.failure } }] : [],
   };
+}
+
+/** When the peer is told of a failure: it must not be where it told us. Spec: B2-42. */
+export type Telling = "now" | "later" | "never";
+
+export function tells(notify: boolean, context: Context): Telling {
+  if (!notify) return "never";
+  return context.peerReady ? "now" : "later";
+}
+
+/** The channel is over, but for what the newest commitment or an agreed close still does on chain. */
+export function end(
+  state: ChannelState,
+  stage: "failed" | "abandoned" | "close_agreed",
+  reason: string,
+  telling: Telling,
+): StepResult {
+  const moved = moveTo(state, { stage, failure: reason, errorDue: telling === "later" });
+  const effects: Effect[] = telling === "now" ? [send(state, { type: "error", problem: reason })] : [];
+  const reserved = state.channel.initiator === "local" || state.dualFunding !== undefined;
+  if (stage === "abandoned" && reserved) effects.push(tell({ type: "release_funding" }));
+  return step([moved.change], [...effects, ...moved.events]);
 }

@@ -18,6 +18,8 @@ export type ChannelPolicy = {
   readonly maxAmountSat: Satoshi;
   /** The smallest anchor that we accept. Spec: B2-46. */
   readonly minAmountSat: Satoshi;
+  /** What we put into a channel that a peer asks us to fund with it, at the most. Spec: LS-2. */
+  readonly maxContributionSat: Satoshi;
   /** HTLCs worth an output that each side may offer. */
   readonly maxHtlcs: number;
   /** How far ahead an expiry may lie. */
@@ -68,6 +70,7 @@ export const DEFAULT_POLICY: ChannelPolicy = {
   maxMinDepth: 144,
   maxAmountSat: MAX_ANCHOR_SAT,
   minAmountSat: 20_000n as Satoshi,
+  maxContributionSat: 0n as Satoshi,
   maxHtlcs: 1000,
   expiryHorizon: 4032,
   prestage: true,
@@ -75,6 +78,15 @@ export const DEFAULT_POLICY: ChannelPolicy = {
   window: 16,
   automaticFees: true,
 };
+
+/** Confirmations after which nothing on chain is expected to be undone. */
+export const BURIED = 6;
+
+/** What we wait for where both parties fund, whatever the policy says: the peer can take its part back until then. */
+export const LEAST_DUAL_DEPTH = { small: 3, large: 6 };
+
+/** Anchors above it are buried deeper before they count. */
+export const LARGE_ANCHOR_SAT = 1_000_000n;
 
 /** Fees as the chain reports them, in satoshi per 1000 virtual bytes. */
 export type FeeEstimate = {

@@ -1,4 +1,5 @@
 import type { ChannelId, Msat, NodeId, PaymentHash, Satoshi, Txid } from "../base/index.ts";
+import type { FundingShare } from "../bitcoin/index.ts";
 import type { RevocationSlot } from "../crypto/index.ts";
 
 /** The parties of a channel, from where we stand. */
@@ -17,7 +18,7 @@ export type ChannelRow = {
   readonly peer: NodeId;
   /** Who sent the first open_channel; id parity, the anchor and the number mask follow it. Spec: B2-9, LS-21. */
   readonly initiator: Side;
-  /** What we mean to fund it with; undefined where the peer funds it. */
+  /** What we mean to fund it with; undefined where the peer asked for the channel. */
   readonly plannedAmountSat: Satoshi | undefined;
   /** What the initiator gives to the responder at the start. */
   readonly pushMsat: Msat;
@@ -46,6 +47,14 @@ export type TermsRow = {
 };
 
 export type Stage =
+  /** Requester of a channel that both fund: our request is sent. */
+  | "awaiting_funding_response"
+  /** Channel that both fund: the chain is being asked about the peer's inputs. */
+  | "awaiting_input_check"
+  /** Responder of a channel that both fund: our response is sent. */
+  | "awaiting_sign_accept"
+  /** Requester of a channel that both fund: our signatures are out, so that the peer can broadcast. */
+  | "awaiting_sign_complete"
   /** Initiator: our open_channel is sent. */
   | "awaiting_open_channel"
   /** Responder: both open_channel are known. */
@@ -87,6 +96,26 @@ export type FundingRow = {
   readonly confirmedHeight: number | undefined;
   /** Height of the block in which its output is spent. */
   readonly spentHeight: number | undefined;
+};
+
+/** What one party brings into a funding transaction of two. Spec: LS-1, LS-2. */
+export type FundingShareRow = FundingShare & {
+  readonly side: Side;
+  /** For each input in order, 64 bytes; undefined until that party has signed. */
+  readonly signatures: readonly Uint8Array[] | undefined;
+};
+
+/** A funding transaction that both parties make. */
+export type DualFundingRow = {
+  /** Satoshi per 1000 virtual bytes. */
+  readonly feeRate: number;
+  /** What the requester wishes the responder to contribute, and the least that it goes on with (of ours only). */
+  readonly wishedSat: bigint;
+  readonly leastSat: bigint;
+  /** Height of the lowest block with a transaction that spends an input of it in another way. */
+  readonly conflictHeight: number | undefined;
+  /** Our own raw transaction that does so. */
+  readonly cancellation: Uint8Array | undefined;
 };
 
 /**
@@ -210,6 +239,8 @@ export type ChannelRows = {
   readonly terms: readonly TermsRow[];
   readonly stage: StageRow;
   readonly funding: FundingRow | undefined;
+  readonly dualFunding: DualFundingRow | undefined;
+  readonly fundingShares: readonly FundingShareRow[];
   readonly totals: TotalsRow;
   readonly htlcs: readonly HtlcRow[];
   readonly removalRequests: readonly RemovalRequestRow[];

@@ -21,10 +21,17 @@ export type Awaited =
 export function awaited(state: ChannelState, height: number): Awaited | undefined {
   const { stage } = state.stage;
   switch (stage) {
+    case "awaiting_funding_response":
     case "awaiting_open_channel":
     case "awaiting_open_anchor":
     case "awaiting_open_commit_sig":
       return { type: "opening" };
+    // Of a channel that both fund: we wait for our own chain; or have a time for it that is longer than the requester's; or
+    // for a courtesy.
+    case "awaiting_input_check":
+    case "awaiting_sign_accept":
+    case "awaiting_sign_complete":
+      return undefined;
     case "awaiting_depth":
       return isOpenCompleteOverdue(state, height) ? { type: "open_complete" } : undefined;
     case "open": {

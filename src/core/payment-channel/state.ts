@@ -8,11 +8,14 @@ import {
   type CloseOfferRow,
   type CommitmentRow,
   type Coverage,
+  type DualFundingRow,
   type FeeRow,
   type FundingRow,
+  type FundingShareRow,
   type HtlcRow,
   type RemovalRequestRow,
   type Side,
+  type Stage,
   type StageRow,
   type TermsRow,
   type TotalsRow,
@@ -47,6 +50,9 @@ export type ChannelState = {
   terms: { local: TermsRow | undefined; remote: TermsRow | undefined };
   stage: StageRow;
   funding: FundingRow | undefined;
+  /** Where both parties fund it. */
+  dualFunding: DualFundingRow | undefined;
+  fundingShares: { local: FundingShareRow | undefined; remote: FundingShareRow | undefined };
   totals: TotalsRow;
   /** HTLCs that stand in some commitment that counts, are staged to, or are requested. */
   readonly htlcs: Map<bigint, Htlc>;
@@ -110,13 +116,17 @@ const EMPTY_VIEW: View = {
 };
 
 /** A channel of which nothing but its static row is known. */
-export function newChannelState(id: ChannelId, channel: ChannelRow): ChannelState {
+export function newChannelState(
+  id: ChannelId,
+  channel: ChannelRow,
+  stage: Stage = channel.initiator === "local" ? "awaiting_open_channel" : "awaiting_open_anchor",
+): ChannelState {
   return {
     id,
     channel,
     terms: { local: undefined, remote: undefined },
     stage: {
-      stage: channel.initiator === "local" ? "awaiting_open_channel" : "awaiting_open_anchor",
+      stage,
       openCompleteSent: false,
       openCompleteReceived: false,
       failure: undefined,
@@ -124,6 +134,8 @@ export function newChannelState(id: ChannelId, channel: ChannelRow): ChannelStat
       frozen: undefined,
     },
     funding: undefined,
+    dualFunding: undefined,
+    fundingShares: { local: undefined, remote: undefined },
     totals: emptyTotals(),
     htlcs: new Map(),
     removalRequests: new Map(),
@@ -151,6 +163,8 @@ export function load(rows: ChannelRows, acknowledged: number, ownHash: (number: 
   for (const terms of rows.terms) state.terms[terms.side] = terms;
   state.stage = rows.stage;
   state.funding = rows.funding;
+  state.dualFunding = rows.dualFunding;
+  for (const share of rows.fundingShares) state.fundingShares[share.side] = share;
   state.totals = rows.totals;
   for (const commitment of [...rows.commitments].sort((a, b) => a.number - b.number)) {
     if (commitment.holder === "local") state.commitments.local = commitment;

@@ -13,6 +13,22 @@ import { offer, receiveAdd } from "./adds.ts";
 import type { ChannelChange } from "./changes.ts";
 import { close, closeIfDue, isCloseOffered, newestClose, receiveClearing, receiveCloseSignature } from "./closing.ts";
 import { commitIfDue, receiveCommit, receiveRevocation } from "./commits.ts";
+import {
+  contributed,
+  fundingSigned,
+  inputsChecked,
+  receiveFundingResponse,
+  receiveSignAccept,
+  receiveSignComplete,
+} from "./dual-funding.ts";
+import {
+  cancelFunding,
+  cancellationSigned,
+  deadIfDue,
+  fundingConflict,
+  isUnsignedDual,
+  lapseIfDue,
+} from "./dual-funding-end.ts";
 import { describeError } from "./errors.ts";
 import { feeIfDue, receiveFee, setFee } from "./fees.ts";
 import type { Context, Effect, Input } from "./input.ts";
@@ -25,8 +41,19 @@ import {
   receiveOpenCommitSig,
   receiveOpenComplete,
 } from "./opening.ts";
-import { moveTo, NOTHING, step as outcome, type StepResult, send, tell, unexpected } from "./outcome.ts";
-import { ANCHOR_PATIENCE, type ChannelPolicy } from "./policy.ts";
+import {
+  end,
+  moveTo,
+  NOTHING,
+  step as outcome,
+  type StepResult,
+  send,
+  type Telling,
+  tell,
+  tells,
+  unexpected,
+} from "./outcome.ts";
+import { ANCHOR_PATIENCE, BURIED, type ChannelPolicy } from "./policy.ts";
 import { receiveRemovalAccept, receiveSettleRequest, receiveTimeoutRequest, tendRemovals } from "./removal-requests.ts";
 import { failHtlc, fulfill, receiveRemoval } from "./removals.ts";
 import { isRequested } from "./rows.ts";
@@ -44,8 +71,19 @@ export function step(state: ChannelState, input: Input, context: Context): StepR
       return tellAgain(state, context.policy);
     case "funded":
       return funded(state, input, context);
+    case "inputs_checked":
+      return inputsChecked(state, input.inputs, context);
+    case "contributed":
+      return contributed(state, input.share, context);
+    case "funding_signed":
+      if (input.purpose === "cancellation") return cancellationSigned(state, input);
+      return fundingSigned(state, input.signatures, context);
+    case "funding_conflict":
+      return fundingConflict(state, input.height, context);
+    case "cancel_funding":
+      return cancelFunding(state, input.script, context);
     case "funding_failed":
-      if (state.stage.stage !== "awaiting_open_channel") return NOTHING;
+      if (state.stage.stage !== "awaiting_open_channel" && !isUnsignedDual(state)) return NOTHING;
       return end(state, "abandoned", describeError(input.error), tells(true, context));
     case "offer":
       return offer(state, input, context);
@@ -77,9 +115,6 @@ export function step(state: ChannelState, input: Input, context: Context): StepR
       return assertNever(input);
   }
 }
-
-/** Confirmations after which a close is not expected to be undone. */
-const BURIED = 6;
 
 function isOver(state: ChannelState): boolean {
   const { stage } = state.stage;
@@ -136,6 +171,14 @@ function receiveMessage(
       return receiveClearing(state, message, input);
     case "close_signature":
       return receiveCloseSignature(state, message, context);
+    case "funding_request":
+      return unexpected("second funding_request", state.stage.stage, "LS-1");
+    case "funding_response":
+      return receiveFundingResponse(state, message, context);
+    case "funding_sign_accept":
+      return receiveSignAccept(state, message, context);
+    case "funding_sign_complete":
+      return receiveSignComplete(state, message);
     case "error":
       // The peer has failed the channel: so do we, and send no error back (B2-42).
       return fail(state, `the peer failed the channel: ${message.problem}`, "never", context);
@@ -177,6 +220,8 @@ function receivePrestaging(
 
 const DUE = [
   forgetIfDue,
+  lapseIfDue,
+  deadIfDue,
   completeIfDue,
   closedIfDue,
   answerAdds,
@@ -211,13 +256,15 @@ function failLateHtlcs(state: ChannelState, context: Context): StepResult | unde
 }
 
 /**
- * After a reconnect nobody may remember what was told before: say again which HTLCs wait for a decision. A peer that was away
+ * After a reconnect nobody may remember what was told before: say again what waits for an answer. A peer that was away
  * when the channel failed is told so.
  */
 function tellAgain(state: ChannelState, policy: ChannelPolicy): StepResult {
   const { errorDue, failure } = state.stage;
   const changes = errorDue ? [moveTo(state, { errorDue: false }).change] : [];
   const effects: Effect[] = errorDue ? [send(state, { type: "error", problem: failure ?? "" })] : [];
+  const { inputs } = state.fundingShares.remote ?? {};
+  if (state.stage.stage === "awaiting_input_check" && inputs) effects.push(tell({ type: "check_inputs", inputs }));
   for (const htlc of state.htlcs.values()) {
     if (htlc.offerer !== "remote" || htlc.removal !== undefined || isLate(state, htlc)) continue;
     if (isCleared(state, htlc)) {
@@ -226,14 +273,6 @@ function tellAgain(state: ChannelState, policy: ChannelPolicy): StepResult {
     } else if (isRequested(htlc) && policy.prestageAdds === "ask") effects.push(tell({ type: "add_requested", htlc }));
   }
   return outcome(changes, effects);
-}
-
-/** When the peer is told of a failure: it must not be where it told us. Spec: B2-42. */
-type Telling = "now" | "later" | "never";
-
-function tells(notify: boolean, context: Context): Telling {
-  if (!notify) return "never";
-  return context.peerReady ? "now" : "later";
 }
 
 /**
@@ -249,20 +288,8 @@ function fail(state: ChannelState, reason: string, telling: Telling, context: Co
     return outcome(ended.value.changes, [{ type: "broadcast", transaction: close }, ...ended.value.effects]);
   }
   // A responder whose peer holds its signature can't know whether the anchor goes out.
-  const anchored = state.commitments.local?.signature !== undefined;
+  const anchored = state.commitments.local?.signature !== undefined && !isUnsignedDual(state);
   return end(state, anchored ? "failed" : "abandoned", reason, telling);
-}
-
-function end(
-  state: ChannelState,
-  stage: "failed" | "abandoned" | "close_agreed",
-  reason: string,
-  telling: Telling,
-): StepResult {
-  const moved = moveTo(state, { stage, failure: reason, errorDue: telling === "later" });
-  const effects: Effect[] = telling === "now" ? [send(state, { type: "error", problem: reason })] : [];
-  if (stage === "abandoned" && state.channel.initiator === "local") effects.push(tell({ type: "release_funding" }));
-  return outcome([moved.change], [...effects, ...moved.events]);
 }
 
 /**
@@ -274,6 +301,8 @@ function forgetIfDue(state: ChannelState, context: Context): StepResult {
   const waits = stage.stage === "awaiting_depth" || stage.stage === "failed";
   // We said open_complete only when it was in a block: what the peer gave us at the start is ours then.
   if (!waits || stage.openCompleteSent || channel.initiator !== "remote" || funding === undefined) return NOTHING;
+  // Our own coins are in it, and the peer could still have it confirmed.
+  if ((state.fundingShares.local?.inputs.length ?? 0) > 0) return NOTHING;
   if (funding.confirmedHeight !== undefined || funding.spentHeight !== undefined) return NOTHING;
   const waited = context.height - channel.createdHeight;
   if (waited < ANCHOR_PATIENCE) return NOTHING;

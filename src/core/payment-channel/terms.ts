@@ -180,8 +180,8 @@ export function judgeReserve(amountSat: bigint, asked: bigint | undefined): Resu
 /** Whether an anchor of this size, of which `initiatorSat` are the initiator's, can be one of ours. Spec: B2-12, B2-46. */
 export function judgeAmount(
   anchor: { readonly amountSat: bigint; readonly initiatorSat: bigint; readonly pushMsat: Msat },
-  own: TermsRow,
-  theirs: TermsRow,
+  initiator: TermsRow,
+  responder: TermsRow,
   { policy }: Context,
 ): Result<undefined, ChannelError> {
   const { amountSat, initiatorSat, pushMsat } = anchor;
@@ -191,7 +191,8 @@ export function judgeAmount(
   if (amountSat < policy.minAmountSat) {
     return violation("anchor_too_small", "B2-46", { limit: policy.minAmountSat, actual: amountSat });
   }
-  const needed = neededSat(amountSat, pushMsat, theirs, own);
+  const needed = neededSat(amountSat, pushMsat, initiator, responder);
   if (initiatorSat < needed) return violation("anchor_too_small", "B2-12", { limit: needed, actual: initiatorSat });
-  return judgeReserve(amountSat, theirs.channelReserveSat);
+  const remote = initiator.side === "remote" ? initiator : responder;
+  return judgeReserve(amountSat, remote.channelReserveSat);
 }

@@ -2,6 +2,8 @@
 const BITS = {
   /** Channels with pre-staging. Spec: LS-16. */
   prestage: 1,
+  /** Channels that both parties fund: funding_request and what follows it. Spec: LS-1. */
+  dual_funding: 3,
 } as const;
 
 /** Something that a node can do and a peer may not know of: used where both have it. */

@@ -1,5 +1,5 @@
 export { encodeFeatures, type Feature, hasFeature } from "./features.ts";
-export { MAX_AUTHENTICATE_CHANNELS } from "./limits.ts";
+export { MAX_AUTHENTICATE_CHANNELS, MAX_FUNDING_INPUTS } from "./limits.ts";
 export type {
   AddAccept,
   AddReject,
@@ -10,6 +10,12 @@ export type {
   CloseClearing,
   CloseSignature,
   ErrorMessage,
+  FundingInput,
+  FundingRequest,
+  FundingResponse,
+  FundingShare,
+  FundingSignAccept,
+  FundingSignComplete,
   OpenAnchor,
   OpenChannel,
   OpenCommitSig,

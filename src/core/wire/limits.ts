@@ -5,6 +5,9 @@ export const MAX_AUTHENTICATE_CHANNELS = 750;
 /** Revocation hashes in open_channel besides the first two: 16 unrevoked commitments (LS-14). */
 export const MAX_REVOCATION_WINDOW = 14;
 
+/** Inputs that one party brings into a funding transaction. */
+export const MAX_FUNDING_INPUTS = 20;
+
 export const MAX_ROUTE_BYTES = 4_096;
 export const MAX_REASON_BYTES = 4_096;
 export const MAX_FEATURES_BYTES = 256;

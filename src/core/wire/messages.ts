@@ -97,6 +97,58 @@ export type OpenAnchor = {
 /** A signature for the receiver's first commitment. Spec: seed 001 section 2.3. */
 export type OpenCommitSig = { readonly type: "open_commit_sig"; readonly signature: Uint8Array };
 
+/** An output brought into a funding transaction, paid to `publicKey` as P2WPKH. Spec: LS-1. */
+export type FundingInput = {
+  readonly txid: Txid;
+  readonly index: number;
+  readonly amountSat: Satoshi;
+  readonly publicKey: Uint8Array;
+};
+
+/** What a party brings into a funding transaction of two. Spec: LS-1, LS-2. */
+export type FundingShare = {
+  readonly contributionSat: Satoshi;
+  /** At most 20. */
+  readonly inputs: readonly FundingInput[];
+  /** 1 to 42 bytes; without it there is no change. */
+  readonly changeScript: Uint8Array | undefined;
+};
+
+/** Asks for a channel that both parties fund. Spec: LS-1; seed 000, Funding Request. */
+export type FundingRequest = {
+  readonly type: "funding_request";
+  readonly terms: OpenChannel;
+  readonly share: FundingShare;
+  /** What the sender wishes the receiver to contribute. */
+  readonly wishedSat: Satoshi;
+  /** Of the funding transaction: satoshi per 1,000 virtual bytes. */
+  readonly feeRate: number;
+};
+
+/** The terms are committed, and the receiver's first commitment is signed. Spec: LS-2; seed 000, Funding Response. */
+export type FundingResponse = {
+  readonly type: "funding_response";
+  readonly terms: OpenChannel;
+  readonly share: FundingShare;
+  readonly commitSignature: Uint8Array;
+};
+
+/** Signatures for the sender's inputs in the order of its share, and for the receiver's first commitment. Spec: LS-4. */
+export type FundingSignAccept = {
+  readonly type: "funding_sign_accept";
+  /** At most 20. */
+  readonly inputSignatures: readonly Uint8Array[];
+  readonly commitSignature: Uint8Array;
+};
+
+/** The funding transaction is out: its id, and signatures for the sender's inputs in the order of its share. Spec: LS-5. */
+export type FundingSignComplete = {
+  readonly type: "funding_sign_complete";
+  readonly txid: Txid;
+  /** At most 20. */
+  readonly inputSignatures: readonly Uint8Array[];
+};
+
 /** The anchor is as deep as the sender asked for. Spec: seed 001 section 2.4. */
 export type OpenComplete = { readonly type: "open_complete" };
 
@@ -162,7 +214,11 @@ export type PktMessage =
   | CloseClearing
   | CloseSignature
   | ErrorMessage
-  | Authenticate;
+  | Authenticate
+  | FundingRequest
+  | FundingResponse
+  | FundingSignAccept
+  | FundingSignComplete;
 
 /** A message of a later version that asks to be ignored. It is counted like any other. Spec: B2-2. */
 export type UnknownOdd = { readonly type: "unknown_odd"; readonly field: number };

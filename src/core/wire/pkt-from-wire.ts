@@ -1,4 +1,4 @@
-import { fromBinary, isFieldSet } from "@bufbuild/protobuf";
+import { create, fromBinary, isFieldSet } from "@bufbuild/protobuf";
 import { asChannelId, asPaymentHash, assertNever, asTxid, err, msat, ok, type Result } from "../base/index.ts";
 import { type FieldChecks, fieldChecks } from "./field-checks.ts";
 import {
@@ -8,11 +8,17 @@ import {
   type close_clearing,
   close_clearingSchema,
   type fail_reason,
+  type funding_request,
+  type funding_response,
+  type funding_share,
+  funding_shareSchema,
+  type funding_sign_accept,
   type open_anchor,
   type open_channel,
   open_channelSchema,
   type pkt,
   pktSchema,
+  type signature,
   type update_add_htlc,
 } from "./gen/pkt_pb.ts";
 import {
@@ -21,6 +27,7 @@ import {
   MAX_DELAY_BLOCKS,
   MAX_EXPIRY_HEIGHT,
   MAX_FEATURES_BYTES,
+  MAX_FUNDING_INPUTS,
   MAX_REASON_BYTES,
   MAX_REVOCATION_WINDOW,
   MAX_ROUTE_BYTES,
@@ -28,6 +35,10 @@ import {
 import type {
   Authenticate,
   CloseClearing,
+  FundingRequest,
+  FundingResponse,
+  FundingShare,
+  FundingSignAccept,
   OpenAnchor,
   OpenChannel,
   PktMessage,
@@ -123,6 +134,16 @@ function memberOf(member: Member, check: FieldChecks): PktMessage {
       return { type: "error", problem: cutProblem(member.value.problem) };
     case "authenticate":
       return authenticateOf(member.value, check);
+    case "fundingRequest":
+      return fundingRequest(member.value, check);
+    case "fundingResponse":
+      return fundingResponse(member.value, check);
+    case "fundingSignAccept":
+      return fundingSignAccept(member.value, check);
+    case "fundingSignComplete": {
+      const txid = asTxid(check.hash("txid", member.value.txid));
+      return { type: "funding_sign_complete", txid, inputSignatures: inputSignatures(member.value.inputSig, check) };
+    }
     default:
       return assertNever(member);
   }
@@ -183,6 +204,52 @@ function closeClearing(value: close_clearing, check: FieldChecks): CloseClearing
 
 function closeScriptOf(script: Uint8Array, check: FieldChecks): Uint8Array {
   return check.bytes("close_script", script, 1, MAX_CLOSE_SCRIPT_BYTES);
+}
+
+/** A missing message is an empty one here: `checkShape` has refused it before. */
+function fundingShare(value: funding_share | undefined, check: FieldChecks): FundingShare {
+  const hasChange = value !== undefined && isFieldSet(value, funding_shareSchema.field.changeScript);
+  return {
+    contributionSat: check.satoshi("contribution", value?.contribution ?? 0n),
+    inputs: check.list("input", value?.input ?? [], 0, MAX_FUNDING_INPUTS).map((input) => ({
+      txid: asTxid(check.hash("txid", input.txid)),
+      index: input.outputIndex,
+      amountSat: check.satoshi("amount", input.amount),
+      publicKey: check.publicKey("key", input.key),
+    })),
+    changeScript: hasChange ? check.bytes("change_script", value.changeScript, 1, MAX_CLOSE_SCRIPT_BYTES) : undefined,
+  };
+}
+
+function fundingRequest(value: funding_request, check: FieldChecks): FundingRequest {
+  return {
+    type: "funding_request",
+    terms: openChannel(value.terms ?? create(open_channelSchema), check),
+    share: fundingShare(value.share, check),
+    wishedSat: check.satoshi("wished_contribution", value.wishedContribution),
+    feeRate: value.feeRate,
+  };
+}
+
+function fundingResponse(value: funding_response, check: FieldChecks): FundingResponse {
+  return {
+    type: "funding_response",
+    terms: openChannel(value.terms ?? create(open_channelSchema), check),
+    share: fundingShare(value.share, check),
+    commitSignature: check.signature("commit_sig", value.commitSig),
+  };
+}
+
+function fundingSignAccept(value: funding_sign_accept, check: FieldChecks): FundingSignAccept {
+  return {
+    type: "funding_sign_accept",
+    inputSignatures: inputSignatures(value.inputSig, check),
+    commitSignature: check.signature("commit_sig", value.commitSig),
+  };
+}
+
+function inputSignatures(values: readonly signature[], check: FieldChecks): Uint8Array[] {
+  return check.list("input_sig", values, 0, MAX_FUNDING_INPUTS).map((value) => check.signature("input_sig", value));
 }
 
 function authenticateOf(value: authenticate, check: FieldChecks): Authenticate {

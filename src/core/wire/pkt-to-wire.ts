@@ -8,13 +8,22 @@ import {
   MAX_DELAY_BLOCKS,
   MAX_EXPIRY_HEIGHT,
   MAX_FEATURES_BYTES,
+  MAX_FUNDING_INPUTS,
   MAX_REASON_BYTES,
   MAX_REVOCATION_WINDOW,
   MAX_ROUTE_BYTES,
   MAX_UINT32,
   MAX_UINT64,
 } from "./limits.ts";
-import type { AddRequest, Authenticate, OpenChannel, Pkt, PktMessage, UpdateAddHtlc } from "./messages.ts";
+import type {
+  AddRequest,
+  Authenticate,
+  FundingShare,
+  OpenChannel,
+  Pkt,
+  PktMessage,
+  UpdateAddHtlc,
+} from "./messages.ts";
 import { PKT_FAMILY } from "./packet-family.ts";
 import { cutProblem } from "./problem-text.ts";
 
@@ -69,7 +78,7 @@ function memberOf(message: PktMessage): Member {
         },
       };
     case "open_channel":
-      return openChannel(message);
+      return { case: "openChannel", value: openTerms(message) };
     case "open_anchor":
       return {
         case: "openAnchor",
@@ -95,6 +104,31 @@ function memberOf(message: PktMessage): Member {
       return { case: "error", value: { problem: cutProblem(message.problem) } };
     case "authenticate":
       return authenticate(message);
+    case "funding_request": {
+      const { terms, share, wishedSat, feeRate } = message;
+      const wishedContribution = uint64(wishedSat, MAX_SATOSHI);
+      const value = {
+        terms: openTerms(terms),
+        share: fundingShare(share),
+        wishedContribution,
+        feeRate: uint32(feeRate),
+      };
+      return { case: "fundingRequest", value };
+    }
+    case "funding_response": {
+      const { terms, share, commitSignature } = message;
+      const value = { terms: openTerms(terms), share: fundingShare(share), commitSig: toEight(commitSignature) };
+      return { case: "fundingResponse", value };
+    }
+    case "funding_sign_accept": {
+      const value = { inputSig: inputSignatures(message), commitSig: toEight(message.commitSignature) };
+      return { case: "fundingSignAccept", value };
+    }
+    case "funding_sign_complete":
+      return {
+        case: "fundingSignComplete",
+        value: { txid: toFour(message.txid), inputSig: inputSignatures(message) },
+      };
     default:
       return assertNever(message);
   }
@@ -115,27 +149,43 @@ function optionalReason({ reason }: { readonly reason: Uint8Array }): { reason?:
   return reason.length === 0 ? {} : { reason: { info: sized(reason, 0, MAX_REASON_BYTES) } };
 }
 
-function openChannel(message: OpenChannel): Member {
+function openTerms(message: OpenChannel) {
   const { channelReserveSat, revocationWindow } = message;
   invariant(revocationWindow.length <= MAX_REVOCATION_WINDOW, `a window has ${revocationWindow.length} hashes`);
   return {
-    case: "openChannel",
-    value: {
-      delay: blocks(message.delay, MAX_DELAY_BLOCKS),
-      revocationHash: toFour(message.revocationHash),
-      commitKey: { key: sized(message.commitKey, 33, 33) },
-      finalKey: { key: sized(message.finalKey, 33, 33) },
-      anch: message.anchor === "will_create" ? AnchorOffer.WILL_CREATE_ANCHOR : AnchorOffer.WONT_CREATE_ANCHOR,
-      minDepth: uint32(message.minDepth),
-      initialFeeRate: uint32(message.initialFeeRate),
-      nextRevocationHash: toFour(message.nextRevocationHash),
-      revocationWindow: revocationWindow.map(toFour),
-      ...(channelReserveSat !== undefined && { channelReserve: uint64(channelReserveSat, MAX_SATOSHI) }),
-      pushMsat: uint64(message.pushMsat, MAX_SATOSHI * 1000n),
-      ...(message.prestage && { prestage: true }),
-      ...closeScript(message),
-    },
+    delay: blocks(message.delay, MAX_DELAY_BLOCKS),
+    revocationHash: toFour(message.revocationHash),
+    commitKey: { key: sized(message.commitKey, 33, 33) },
+    finalKey: { key: sized(message.finalKey, 33, 33) },
+    anch: message.anchor === "will_create" ? AnchorOffer.WILL_CREATE_ANCHOR : AnchorOffer.WONT_CREATE_ANCHOR,
+    minDepth: uint32(message.minDepth),
+    initialFeeRate: uint32(message.initialFeeRate),
+    nextRevocationHash: toFour(message.nextRevocationHash),
+    revocationWindow: revocationWindow.map(toFour),
+    ...(channelReserveSat !== undefined && { channelReserve: uint64(channelReserveSat, MAX_SATOSHI) }),
+    pushMsat: uint64(message.pushMsat, MAX_SATOSHI * 1000n),
+    ...(message.prestage && { prestage: true }),
+    ...closeScript(message),
   };
+}
+
+function fundingShare({ contributionSat, inputs, changeScript }: FundingShare) {
+  invariant(inputs.length <= MAX_FUNDING_INPUTS, `a share has ${inputs.length} inputs`);
+  return {
+    contribution: uint64(contributionSat, MAX_SATOSHI),
+    input: inputs.map(({ txid, index, amountSat, publicKey }) => ({
+      txid: toFour(txid),
+      outputIndex: uint32(index),
+      amount: uint64(amountSat, MAX_SATOSHI),
+      key: { key: sized(publicKey, 33, 33) },
+    })),
+    ...(changeScript !== undefined && { changeScript: sized(changeScript, 1, MAX_CLOSE_SCRIPT_BYTES) }),
+  };
+}
+
+function inputSignatures({ inputSignatures: signatures }: { readonly inputSignatures: readonly Uint8Array[] }) {
+  invariant(signatures.length <= MAX_FUNDING_INPUTS, `a share has ${signatures.length} signatures`);
+  return signatures.map(toEight);
 }
 
 function authenticate({ features, digest, channels }: Authenticate): Member {

@@ -66,6 +66,7 @@ export function wireErrorRule(error: WireError): string {
     case "bad_length":
     case "bad_count":
     case "number_too_large":
+      if (error.message.startsWith("funding_")) return "LS-1";
       return error.message === "open_channel" ? "B2-8" : "B2-1";
     default:
       return assertNever(error);

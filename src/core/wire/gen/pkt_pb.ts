@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file pkt.proto.
  */
 export const file_pkt: GenFile = /*@__PURE__*/
-  fileDesc("Cglwa3QucHJvdG8SBnNsdWljZSI5CgtzaGEyNTZfaGFzaBIJCgFhGAEgAigGEgkKAWIYAiACKAYSCQoBYxgDIAIoBhIJCgFkGAQgAigGIjIKBHJ2YWwSCQoBYRgBIAIoBhIJCgFiGAIgAigGEgkKAWMYAyACKAYSCQoBZBgEIAIoBiJrCglzaWduYXR1cmUSCgoCcjEYASACKAYSCgoCcjIYAiACKAYSCgoCcjMYAyACKAYSCgoCcjQYBCACKAYSCgoCczEYBSACKAYSCgoCczIYBiACKAYSCgoCczMYByACKAYSCgoCczQYCCACKAYiOwoIbG9ja3RpbWUSEQoHc2Vjb25kcxgBIAEoDUgAEhAKBmJsb2NrcxgCIAEoDUgAQgoKCGxvY2t0aW1lIh0KDmJpdGNvaW5fcHVia2V5EgsKA2tleRgBIAIoDCIXCgdyb3V0aW5nEgwKBGluZm8YASACKAwiGwoLZmFpbF9yZWFzb24SDAoEaW5mbxgBIAIoDCKMBAoMb3Blbl9jaGFubmVsEh8KBWRlbGF5GAEgAigLMhAuc2x1aWNlLmxvY2t0aW1lEiwKD3Jldm9jYXRpb25faGFzaBgCIAIoCzITLnNsdWljZS5zaGEyNTZfaGFzaBIqCgpjb21taXRfa2V5GAMgAigLMhYuc2x1aWNlLmJpdGNvaW5fcHVia2V5EikKCWZpbmFsX2tleRgEIAIoCzIWLnNsdWljZS5iaXRjb2luX3B1YmtleRIvCgRhbmNoGAUgAigOMiEuc2x1aWNlLm9wZW5fY2hhbm5lbC5hbmNob3Jfb2ZmZXISFAoJbWluX2RlcHRoGAYgASgNOgEwEhgKEGluaXRpYWxfZmVlX3JhdGUYByACKA0SMQoUbmV4dF9yZXZvY2F0aW9uX2hhc2gYCCACKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2gSLgoRcmV2b2NhdGlvbl93aW5kb3cYZSADKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2gSFwoPY2hhbm5lbF9yZXNlcnZlGGcgASgEEhEKCXB1c2hfbXNhdBhpIAEoBBIUCgxjbG9zZV9zY3JpcHQYbSABKAwSEAoIcHJlc3RhZ2UYayABKAgiPgoMYW5jaG9yX29mZmVyEhYKEldJTExfQ1JFQVRFX0FOQ0hPUhABEhYKEldPTlRfQ1JFQVRFX0FOQ0hPUhACIn0KC29wZW5fYW5jaG9yEiEKBHR4aWQYASACKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2gSFAoMb3V0cHV0X2luZGV4GAIgAigNEg4KBmFtb3VudBgDIAIoBBIlCgpjb21taXRfc2lnGAQgAigLMhEuc2x1aWNlLnNpZ25hdHVyZSIxCg9vcGVuX2NvbW1pdF9zaWcSHgoDc2lnGAEgAigLMhEuc2x1aWNlLnNpZ25hdHVyZSIPCg1vcGVuX2NvbXBsZXRlIpkBCg91cGRhdGVfYWRkX2h0bGMSCgoCaWQYASACKAQSEwoLYW1vdW50X21zYXQYAiACKA0SIwoGcl9oYXNoGAMgAigLMhMuc2x1aWNlLnNoYTI1Nl9oYXNoEiAKBmV4cGlyeRgEIAIoCzIQLnNsdWljZS5sb2NrdGltZRIeCgVyb3V0ZRgFIAIoCzIPLnNsdWljZS5yb3V0aW5nIjoKE3VwZGF0ZV9mdWxmaWxsX2h0bGMSCgoCaWQYASACKAQSFwoBchgCIAIoCzIMLnNsdWljZS5ydmFsIkMKEHVwZGF0ZV9mYWlsX2h0bGMSCgoCaWQYASACKAQSIwoGcmVhc29uGAIgAigLMhMuc2x1aWNlLmZhaWxfcmVhc29uIpUBCgthZGRfcmVxdWVzdBIKCgJpZBgBIAIoBBITCgthbW91bnRfbXNhdBgDIAIoDRIjCgZyX2hhc2gYBSACKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2gSIAoGZXhwaXJ5GAcgAigLMhAuc2x1aWNlLmxvY2t0aW1lEh4KBXJvdXRlGAkgAigLMg8uc2x1aWNlLnJvdXRpbmciGAoKYWRkX2FjY2VwdBIKCgJpZBgBIAIoBCI9CgphZGRfcmVqZWN0EgoKAmlkGAEgAigEEiMKBnJlYXNvbhgDIAEoCzITLnNsdWljZS5mYWlsX3JlYXNvbiIaCgxhZGRfd2l0aGRyYXcSCgoCaWQYASACKAQiNQoOc2V0dGxlX3JlcXVlc3QSCgoCaWQYASACKAQSFwoBchgDIAIoCzIMLnNsdWljZS5ydmFsIhsKDXNldHRsZV9hY2NlcHQSCgoCaWQYASACKAQiQgoPdGltZW91dF9yZXF1ZXN0EgoKAmlkGAEgAigEEiMKBnJlYXNvbhgDIAEoCzITLnNsdWljZS5mYWlsX3JlYXNvbiIcCg50aW1lb3V0X2FjY2VwdBIKCgJpZBgBIAIoBCIeCgp1cGRhdGVfZmVlEhAKCGZlZV9yYXRlGAEgAigNIi8KDXVwZGF0ZV9jb21taXQSHgoDc2lnGAEgAygLMhEuc2x1aWNlLnNpZ25hdHVyZSJ4ChF1cGRhdGVfcmV2b2NhdGlvbhIwChNyZXZvY2F0aW9uX3ByZWltYWdlGAEgAigLMhMuc2x1aWNlLnNoYTI1Nl9oYXNoEjEKFG5leHRfcmV2b2NhdGlvbl9oYXNoGAIgAigLMhMuc2x1aWNlLnNoYTI1Nl9oYXNoIiYKDmNsb3NlX2NsZWFyaW5nEhQKDGNsb3NlX3NjcmlwdBhlIAEoDCJECg9jbG9zZV9zaWduYXR1cmUSEQoJY2xvc2VfZmVlGAEgAigEEh4KA3NpZxgCIAIoCzIRLnNsdWljZS5zaWduYXR1cmUiGAoFZXJyb3ISDwoHcHJvYmxlbRgBIAEoCSLxAQoMYXV0aGVudGljYXRlEhAKCGZlYXR1cmVzGAEgASgMEiMKBmRpZ2VzdBgDIAIoCzITLnNsdWljZS5zaGEyNTZfaGFzaBIzCgdjaGFubmVsGAUgAygLMiIuc2x1aWNlLmF1dGhlbnRpY2F0ZS5jaGFubmVsX3N0YXRlGnUKDWNoYW5uZWxfc3RhdGUSEgoKY2hhbm5lbF9pZBgBIAIoDBIZChFjb21taXRtZW50X251bWJlchgDIAIoBBI1ChhsYXN0X3Jldm9jYXRpb25fcHJlaW1hZ2UYBSABKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2giwAgKA3BrdBIyCg91cGRhdGVfYWRkX2h0bGMYAiABKAsyFy5zbHVpY2UudXBkYXRlX2FkZF9odGxjSAASOgoTdXBkYXRlX2Z1bGZpbGxfaHRsYxgDIAEoCzIbLnNsdWljZS51cGRhdGVfZnVsZmlsbF9odGxjSAASNAoQdXBkYXRlX2ZhaWxfaHRsYxgEIAEoCzIYLnNsdWljZS51cGRhdGVfZmFpbF9odGxjSAASKAoKdXBkYXRlX2ZlZRgFIAEoCzISLnNsdWljZS51cGRhdGVfZmVlSAASLgoNdXBkYXRlX2NvbW1pdBgGIAEoCzIVLnNsdWljZS51cGRhdGVfY29tbWl0SAASNgoRdXBkYXRlX3Jldm9jYXRpb24YByABKAsyGS5zbHVpY2UudXBkYXRlX3Jldm9jYXRpb25IABIsCgxvcGVuX2NoYW5uZWwYFCABKAsyFC5zbHVpY2Uub3Blbl9jaGFubmVsSAASKgoLb3Blbl9hbmNob3IYFSABKAsyEy5zbHVpY2Uub3Blbl9hbmNob3JIABIyCg9vcGVuX2NvbW1pdF9zaWcYFiABKAsyFy5zbHVpY2Uub3Blbl9jb21taXRfc2lnSAASLgoNb3Blbl9jb21wbGV0ZRgXIAEoCzIVLnNsdWljZS5vcGVuX2NvbXBsZXRlSAASMAoOY2xvc2VfY2xlYXJpbmcYHiABKAsyFi5zbHVpY2UuY2xvc2VfY2xlYXJpbmdIABIyCg9jbG9zZV9zaWduYXR1cmUYHyABKAsyFy5zbHVpY2UuY2xvc2Vfc2lnbmF0dXJlSAASHgoFZXJyb3IYKCABKAsyDS5zbHVpY2UuZXJyb3JIABIsCgxhdXRoZW50aWNhdGUYMiABKAsyFC5zbHVpY2UuYXV0aGVudGljYXRlSAASKgoLYWRkX3JlcXVlc3QYRyABKAsyEy5zbHVpY2UuYWRkX3JlcXVlc3RIABIoCgphZGRfYWNjZXB0GEkgASgLMhIuc2x1aWNlLmFkZF9hY2NlcHRIABIoCgphZGRfcmVqZWN0GEsgASgLMhIuc2x1aWNlLmFkZF9yZWplY3RIABIsCgxhZGRfd2l0aGRyYXcYTSABKAsyFC5zbHVpY2UuYWRkX3dpdGhkcmF3SAASMAoOc2V0dGxlX3JlcXVlc3QYTyABKAsyFi5zbHVpY2Uuc2V0dGxlX3JlcXVlc3RIABIuCg1zZXR0bGVfYWNjZXB0GFEgASgLMhUuc2x1aWNlLnNldHRsZV9hY2NlcHRIABIyCg90aW1lb3V0X3JlcXVlc3QYUyABKAsyFy5zbHVpY2UudGltZW91dF9yZXF1ZXN0SAASMAoOdGltZW91dF9hY2NlcHQYVSABKAsyFi5zbHVpY2UudGltZW91dF9hY2NlcHRIABISCgpjaGFubmVsX2lkGGUgASgMQgUKA3BrdA");
+  fileDesc("Cglwa3QucHJvdG8SBnNsdWljZSI5CgtzaGEyNTZfaGFzaBIJCgFhGAEgAigGEgkKAWIYAiACKAYSCQoBYxgDIAIoBhIJCgFkGAQgAigGIjIKBHJ2YWwSCQoBYRgBIAIoBhIJCgFiGAIgAigGEgkKAWMYAyACKAYSCQoBZBgEIAIoBiJrCglzaWduYXR1cmUSCgoCcjEYASACKAYSCgoCcjIYAiACKAYSCgoCcjMYAyACKAYSCgoCcjQYBCACKAYSCgoCczEYBSACKAYSCgoCczIYBiACKAYSCgoCczMYByACKAYSCgoCczQYCCACKAYiOwoIbG9ja3RpbWUSEQoHc2Vjb25kcxgBIAEoDUgAEhAKBmJsb2NrcxgCIAEoDUgAQgoKCGxvY2t0aW1lIh0KDmJpdGNvaW5fcHVia2V5EgsKA2tleRgBIAIoDCIXCgdyb3V0aW5nEgwKBGluZm8YASACKAwiGwoLZmFpbF9yZWFzb24SDAoEaW5mbxgBIAIoDCKMBAoMb3Blbl9jaGFubmVsEh8KBWRlbGF5GAEgAigLMhAuc2x1aWNlLmxvY2t0aW1lEiwKD3Jldm9jYXRpb25faGFzaBgCIAIoCzITLnNsdWljZS5zaGEyNTZfaGFzaBIqCgpjb21taXRfa2V5GAMgAigLMhYuc2x1aWNlLmJpdGNvaW5fcHVia2V5EikKCWZpbmFsX2tleRgEIAIoCzIWLnNsdWljZS5iaXRjb2luX3B1YmtleRIvCgRhbmNoGAUgAigOMiEuc2x1aWNlLm9wZW5fY2hhbm5lbC5hbmNob3Jfb2ZmZXISFAoJbWluX2RlcHRoGAYgASgNOgEwEhgKEGluaXRpYWxfZmVlX3JhdGUYByACKA0SMQoUbmV4dF9yZXZvY2F0aW9uX2hhc2gYCCACKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2gSLgoRcmV2b2NhdGlvbl93aW5kb3cYZSADKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2gSFwoPY2hhbm5lbF9yZXNlcnZlGGcgASgEEhEKCXB1c2hfbXNhdBhpIAEoBBIUCgxjbG9zZV9zY3JpcHQYbSABKAwSEAoIcHJlc3RhZ2UYayABKAgiPgoMYW5jaG9yX29mZmVyEhYKEldJTExfQ1JFQVRFX0FOQ0hPUhABEhYKEldPTlRfQ1JFQVRFX0FOQ0hPUhACIn0KC29wZW5fYW5jaG9yEiEKBHR4aWQYASACKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2gSFAoMb3V0cHV0X2luZGV4GAIgAigNEg4KBmFtb3VudBgDIAIoBBIlCgpjb21taXRfc2lnGAQgAigLMhEuc2x1aWNlLnNpZ25hdHVyZSIxCg9vcGVuX2NvbW1pdF9zaWcSHgoDc2lnGAEgAigLMhEuc2x1aWNlLnNpZ25hdHVyZSIPCg1vcGVuX2NvbXBsZXRlIn0KDWZ1bmRpbmdfaW5wdXQSIQoEdHhpZBgBIAIoCzITLnNsdWljZS5zaGEyNTZfaGFzaBIUCgxvdXRwdXRfaW5kZXgYAyACKA0SDgoGYW1vdW50GAUgAigEEiMKA2tleRgHIAIoCzIWLnNsdWljZS5iaXRjb2luX3B1YmtleSJiCg1mdW5kaW5nX3NoYXJlEhQKDGNvbnRyaWJ1dGlvbhgBIAIoBBIkCgVpbnB1dBgDIAMoCzIVLnNsdWljZS5mdW5kaW5nX2lucHV0EhUKDWNoYW5nZV9zY3JpcHQYBSABKAwiiwEKD2Z1bmRpbmdfcmVxdWVzdBIjCgV0ZXJtcxgBIAIoCzIULnNsdWljZS5vcGVuX2NoYW5uZWwSJAoFc2hhcmUYAyACKAsyFS5zbHVpY2UuZnVuZGluZ19zaGFyZRIbChN3aXNoZWRfY29udHJpYnV0aW9uGAUgASgEEhAKCGZlZV9yYXRlGAcgAigNIoQBChBmdW5kaW5nX3Jlc3BvbnNlEiMKBXRlcm1zGAEgAigLMhQuc2x1aWNlLm9wZW5fY2hhbm5lbBIkCgVzaGFyZRgDIAIoCzIVLnNsdWljZS5mdW5kaW5nX3NoYXJlEiUKCmNvbW1pdF9zaWcYBSACKAsyES5zbHVpY2Uuc2lnbmF0dXJlImIKE2Z1bmRpbmdfc2lnbl9hY2NlcHQSJAoJaW5wdXRfc2lnGAEgAygLMhEuc2x1aWNlLnNpZ25hdHVyZRIlCgpjb21taXRfc2lnGAMgAigLMhEuc2x1aWNlLnNpZ25hdHVyZSJgChVmdW5kaW5nX3NpZ25fY29tcGxldGUSIQoEdHhpZBgBIAIoCzITLnNsdWljZS5zaGEyNTZfaGFzaBIkCglpbnB1dF9zaWcYAyADKAsyES5zbHVpY2Uuc2lnbmF0dXJlIpkBCg91cGRhdGVfYWRkX2h0bGMSCgoCaWQYASACKAQSEwoLYW1vdW50X21zYXQYAiACKA0SIwoGcl9oYXNoGAMgAigLMhMuc2x1aWNlLnNoYTI1Nl9oYXNoEiAKBmV4cGlyeRgEIAIoCzIQLnNsdWljZS5sb2NrdGltZRIeCgVyb3V0ZRgFIAIoCzIPLnNsdWljZS5yb3V0aW5nIjoKE3VwZGF0ZV9mdWxmaWxsX2h0bGMSCgoCaWQYASACKAQSFwoBchgCIAIoCzIMLnNsdWljZS5ydmFsIkMKEHVwZGF0ZV9mYWlsX2h0bGMSCgoCaWQYASACKAQSIwoGcmVhc29uGAIgAigLMhMuc2x1aWNlLmZhaWxfcmVhc29uIpUBCgthZGRfcmVxdWVzdBIKCgJpZBgBIAIoBBITCgthbW91bnRfbXNhdBgDIAIoDRIjCgZyX2hhc2gYBSACKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2gSIAoGZXhwaXJ5GAcgAigLMhAuc2x1aWNlLmxvY2t0aW1lEh4KBXJvdXRlGAkgAigLMg8uc2x1aWNlLnJvdXRpbmciGAoKYWRkX2FjY2VwdBIKCgJpZBgBIAIoBCI9CgphZGRfcmVqZWN0EgoKAmlkGAEgAigEEiMKBnJlYXNvbhgDIAEoCzITLnNsdWljZS5mYWlsX3JlYXNvbiIaCgxhZGRfd2l0aGRyYXcSCgoCaWQYASACKAQiNQoOc2V0dGxlX3JlcXVlc3QSCgoCaWQYASACKAQSFwoBchgDIAIoCzIMLnNsdWljZS5ydmFsIhsKDXNldHRsZV9hY2NlcHQSCgoCaWQYASACKAQiQgoPdGltZW91dF9yZXF1ZXN0EgoKAmlkGAEgAigEEiMKBnJlYXNvbhgDIAEoCzITLnNsdWljZS5mYWlsX3JlYXNvbiIcCg50aW1lb3V0X2FjY2VwdBIKCgJpZBgBIAIoBCIeCgp1cGRhdGVfZmVlEhAKCGZlZV9yYXRlGAEgAigNIi8KDXVwZGF0ZV9jb21taXQSHgoDc2lnGAEgAygLMhEuc2x1aWNlLnNpZ25hdHVyZSJ4ChF1cGRhdGVfcmV2b2NhdGlvbhIwChNyZXZvY2F0aW9uX3ByZWltYWdlGAEgAigLMhMuc2x1aWNlLnNoYTI1Nl9oYXNoEjEKFG5leHRfcmV2b2NhdGlvbl9oYXNoGAIgAigLMhMuc2x1aWNlLnNoYTI1Nl9oYXNoIiYKDmNsb3NlX2NsZWFyaW5nEhQKDGNsb3NlX3NjcmlwdBhlIAEoDCJECg9jbG9zZV9zaWduYXR1cmUSEQoJY2xvc2VfZmVlGAEgAigEEh4KA3NpZxgCIAIoCzIRLnNsdWljZS5zaWduYXR1cmUiGAoFZXJyb3ISDwoHcHJvYmxlbRgBIAEoCSLxAQoMYXV0aGVudGljYXRlEhAKCGZlYXR1cmVzGAEgASgMEiMKBmRpZ2VzdBgDIAIoCzITLnNsdWljZS5zaGEyNTZfaGFzaBIzCgdjaGFubmVsGAUgAygLMiIuc2x1aWNlLmF1dGhlbnRpY2F0ZS5jaGFubmVsX3N0YXRlGnUKDWNoYW5uZWxfc3RhdGUSEgoKY2hhbm5lbF9pZBgBIAIoDBIZChFjb21taXRtZW50X251bWJlchgDIAIoBBI1ChhsYXN0X3Jldm9jYXRpb25fcHJlaW1hZ2UYBSABKAsyEy5zbHVpY2Uuc2hhMjU2X2hhc2gipgoKA3BrdBIyCg91cGRhdGVfYWRkX2h0bGMYAiABKAsyFy5zbHVpY2UudXBkYXRlX2FkZF9odGxjSAASOgoTdXBkYXRlX2Z1bGZpbGxfaHRsYxgDIAEoCzIbLnNsdWljZS51cGRhdGVfZnVsZmlsbF9odGxjSAASNAoQdXBkYXRlX2ZhaWxfaHRsYxgEIAEoCzIYLnNsdWljZS51cGRhdGVfZmFpbF9odGxjSAASKAoKdXBkYXRlX2ZlZRgFIAEoCzISLnNsdWljZS51cGRhdGVfZmVlSAASLgoNdXBkYXRlX2NvbW1pdBgGIAEoCzIVLnNsdWljZS51cGRhdGVfY29tbWl0SAASNgoRdXBkYXRlX3Jldm9jYXRpb24YByABKAsyGS5zbHVpY2UudXBkYXRlX3Jldm9jYXRpb25IABIsCgxvcGVuX2NoYW5uZWwYFCABKAsyFC5zbHVpY2Uub3Blbl9jaGFubmVsSAASKgoLb3Blbl9hbmNob3IYFSABKAsyEy5zbHVpY2Uub3Blbl9hbmNob3JIABIyCg9vcGVuX2NvbW1pdF9zaWcYFiABKAsyFy5zbHVpY2Uub3Blbl9jb21taXRfc2lnSAASLgoNb3Blbl9jb21wbGV0ZRgXIAEoCzIVLnNsdWljZS5vcGVuX2NvbXBsZXRlSAASMAoOY2xvc2VfY2xlYXJpbmcYHiABKAsyFi5zbHVpY2UuY2xvc2VfY2xlYXJpbmdIABIyCg9jbG9zZV9zaWduYXR1cmUYHyABKAsyFy5zbHVpY2UuY2xvc2Vfc2lnbmF0dXJlSAASHgoFZXJyb3IYKCABKAsyDS5zbHVpY2UuZXJyb3JIABIsCgxhdXRoZW50aWNhdGUYMiABKAsyFC5zbHVpY2UuYXV0aGVudGljYXRlSAASMgoPZnVuZGluZ19yZXF1ZXN0GD0gASgLMhcuc2x1aWNlLmZ1bmRpbmdfcmVxdWVzdEgAEjQKEGZ1bmRpbmdfcmVzcG9uc2UYPyABKAsyGC5zbHVpY2UuZnVuZGluZ19yZXNwb25zZUgAEjoKE2Z1bmRpbmdfc2lnbl9hY2NlcHQYQSABKAsyGy5zbHVpY2UuZnVuZGluZ19zaWduX2FjY2VwdEgAEj4KFWZ1bmRpbmdfc2lnbl9jb21wbGV0ZRhDIAEoCzIdLnNsdWljZS5mdW5kaW5nX3NpZ25fY29tcGxldGVIABIqCgthZGRfcmVxdWVzdBhHIAEoCzITLnNsdWljZS5hZGRfcmVxdWVzdEgAEigKCmFkZF9hY2NlcHQYSSABKAsyEi5zbHVpY2UuYWRkX2FjY2VwdEgAEigKCmFkZF9yZWplY3QYSyABKAsyEi5zbHVpY2UuYWRkX3JlamVjdEgAEiwKDGFkZF93aXRoZHJhdxhNIAEoCzIULnNsdWljZS5hZGRfd2l0aGRyYXdIABIwCg5zZXR0bGVfcmVxdWVzdBhPIAEoCzIWLnNsdWljZS5zZXR0bGVfcmVxdWVzdEgAEi4KDXNldHRsZV9hY2NlcHQYUSABKAsyFS5zbHVpY2Uuc2V0dGxlX2FjY2VwdEgAEjIKD3RpbWVvdXRfcmVxdWVzdBhTIAEoCzIXLnNsdWljZS50aW1lb3V0X3JlcXVlc3RIABIwCg50aW1lb3V0X2FjY2VwdBhVIAEoCzIWLnNsdWljZS50aW1lb3V0X2FjY2VwdEgAEhIKCmNoYW5uZWxfaWQYZSABKAxCBQoDcGt0");
 
 /**
  * @generated from message sluice.sha256_hash
@@ -404,6 +404,196 @@ export const open_completeSchema: GenMessage<open_complete> = /*@__PURE__*/
   messageDesc(file_pkt, 10);
 
 /**
+ * An output that a party brings into the funding transaction, paid to `key` as P2WPKH.
+ *
+ * @generated from message sluice.funding_input
+ */
+export type funding_input = Message<"sluice.funding_input"> & {
+  /**
+   * In the byte order of the serialised transaction.
+   *
+   * @generated from field: required sluice.sha256_hash txid = 1;
+   */
+  txid?: sha256_hash | undefined;
+
+  /**
+   * @generated from field: required uint32 output_index = 3;
+   */
+  outputIndex: number;
+
+  /**
+   * Satoshi.
+   *
+   * @generated from field: required uint64 amount = 5;
+   */
+  amount: bigint;
+
+  /**
+   * @generated from field: required sluice.bitcoin_pubkey key = 7;
+   */
+  key?: bitcoin_pubkey | undefined;
+};
+
+/**
+ * Describes the message sluice.funding_input.
+ * Use `create(funding_inputSchema)` to create a new message.
+ */
+export const funding_inputSchema: GenMessage<funding_input> = /*@__PURE__*/
+  messageDesc(file_pkt, 11);
+
+/**
+ * What a party brings into a funding transaction of two.
+ *
+ * @generated from message sluice.funding_share
+ */
+export type funding_share = Message<"sluice.funding_share"> & {
+  /**
+   * Satoshi of the anchor.
+   *
+   * @generated from field: required uint64 contribution = 1;
+   */
+  contribution: bigint;
+
+  /**
+   * At most 20.
+   *
+   * @generated from field: repeated sluice.funding_input input = 3;
+   */
+  input: funding_input[];
+
+  /**
+   * The output script that the party's change pays to.
+   *
+   * @generated from field: optional bytes change_script = 5;
+   */
+  changeScript: Uint8Array;
+};
+
+/**
+ * Describes the message sluice.funding_share.
+ * Use `create(funding_shareSchema)` to create a new message.
+ */
+export const funding_shareSchema: GenMessage<funding_share> = /*@__PURE__*/
+  messageDesc(file_pkt, 12);
+
+/**
+ * @generated from message sluice.funding_request
+ */
+export type funding_request = Message<"sluice.funding_request"> & {
+  /**
+   * anch is WILL_CREATE_ANCHOR.
+   *
+   * @generated from field: required sluice.open_channel terms = 1;
+   */
+  terms?: open_channel | undefined;
+
+  /**
+   * @generated from field: required sluice.funding_share share = 3;
+   */
+  share?: funding_share | undefined;
+
+  /**
+   * Satoshi that the sender wishes the receiver to contribute.
+   *
+   * @generated from field: optional uint64 wished_contribution = 5;
+   */
+  wishedContribution: bigint;
+
+  /**
+   * Of the funding transaction, satoshi per 1,000 virtual bytes.
+   *
+   * @generated from field: required uint32 fee_rate = 7;
+   */
+  feeRate: number;
+};
+
+/**
+ * Describes the message sluice.funding_request.
+ * Use `create(funding_requestSchema)` to create a new message.
+ */
+export const funding_requestSchema: GenMessage<funding_request> = /*@__PURE__*/
+  messageDesc(file_pkt, 13);
+
+/**
+ * @generated from message sluice.funding_response
+ */
+export type funding_response = Message<"sluice.funding_response"> & {
+  /**
+   * anch is WONT_CREATE_ANCHOR.
+   *
+   * @generated from field: required sluice.open_channel terms = 1;
+   */
+  terms?: open_channel | undefined;
+
+  /**
+   * @generated from field: required sluice.funding_share share = 3;
+   */
+  share?: funding_share | undefined;
+
+  /**
+   * @generated from field: required sluice.signature commit_sig = 5;
+   */
+  commitSig?: signature | undefined;
+};
+
+/**
+ * Describes the message sluice.funding_response.
+ * Use `create(funding_responseSchema)` to create a new message.
+ */
+export const funding_responseSchema: GenMessage<funding_response> = /*@__PURE__*/
+  messageDesc(file_pkt, 14);
+
+/**
+ * @generated from message sluice.funding_sign_accept
+ */
+export type funding_sign_accept = Message<"sluice.funding_sign_accept"> & {
+  /**
+   * For each of the sender's inputs, in the order of its share.
+   *
+   * @generated from field: repeated sluice.signature input_sig = 1;
+   */
+  inputSig: signature[];
+
+  /**
+   * @generated from field: required sluice.signature commit_sig = 3;
+   */
+  commitSig?: signature | undefined;
+};
+
+/**
+ * Describes the message sluice.funding_sign_accept.
+ * Use `create(funding_sign_acceptSchema)` to create a new message.
+ */
+export const funding_sign_acceptSchema: GenMessage<funding_sign_accept> = /*@__PURE__*/
+  messageDesc(file_pkt, 15);
+
+/**
+ * @generated from message sluice.funding_sign_complete
+ */
+export type funding_sign_complete = Message<"sluice.funding_sign_complete"> & {
+  /**
+   * In the byte order of the serialised transaction.
+   *
+   * @generated from field: required sluice.sha256_hash txid = 1;
+   */
+  txid?: sha256_hash | undefined;
+
+  /**
+   * For each of the sender's inputs, in the order of its share.
+   *
+   * @generated from field: repeated sluice.signature input_sig = 3;
+   */
+  inputSig: signature[];
+};
+
+/**
+ * Describes the message sluice.funding_sign_complete.
+ * Use `create(funding_sign_completeSchema)` to create a new message.
+ */
+export const funding_sign_completeSchema: GenMessage<funding_sign_complete> = /*@__PURE__*/
+  messageDesc(file_pkt, 16);
+
+/**
  * @generated from message sluice.update_add_htlc
  */
 export type update_add_htlc = Message<"sluice.update_add_htlc"> & {
@@ -438,7 +628,7 @@ export type update_add_htlc = Message<"sluice.update_add_htlc"> & {
  * Use `create(update_add_htlcSchema)` to create a new message.
  */
 export const update_add_htlcSchema: GenMessage<update_add_htlc> = /*@__PURE__*/
-  messageDesc(file_pkt, 11);
+  messageDesc(file_pkt, 17);
 
 /**
  * @generated from message sluice.update_fulfill_htlc
@@ -460,7 +650,7 @@ export type update_fulfill_htlc = Message<"sluice.update_fulfill_htlc"> & {
  * Use `create(update_fulfill_htlcSchema)` to create a new message.
  */
 export const update_fulfill_htlcSchema: GenMessage<update_fulfill_htlc> = /*@__PURE__*/
-  messageDesc(file_pkt, 12);
+  messageDesc(file_pkt, 18);
 
 /**
  * @generated from message sluice.update_fail_htlc
@@ -482,7 +672,7 @@ export type update_fail_htlc = Message<"sluice.update_fail_htlc"> & {
  * Use `create(update_fail_htlcSchema)` to create a new message.
  */
 export const update_fail_htlcSchema: GenMessage<update_fail_htlc> = /*@__PURE__*/
-  messageDesc(file_pkt, 13);
+  messageDesc(file_pkt, 19);
 
 /**
  * The messages of a channel with pre-staging (LS-16 to LS-23). Where they are used, the three above are not.
@@ -521,7 +711,7 @@ export type add_request = Message<"sluice.add_request"> & {
  * Use `create(add_requestSchema)` to create a new message.
  */
 export const add_requestSchema: GenMessage<add_request> = /*@__PURE__*/
-  messageDesc(file_pkt, 14);
+  messageDesc(file_pkt, 20);
 
 /**
  * @generated from message sluice.add_accept
@@ -538,7 +728,7 @@ export type add_accept = Message<"sluice.add_accept"> & {
  * Use `create(add_acceptSchema)` to create a new message.
  */
 export const add_acceptSchema: GenMessage<add_accept> = /*@__PURE__*/
-  messageDesc(file_pkt, 15);
+  messageDesc(file_pkt, 21);
 
 /**
  * @generated from message sluice.add_reject
@@ -560,7 +750,7 @@ export type add_reject = Message<"sluice.add_reject"> & {
  * Use `create(add_rejectSchema)` to create a new message.
  */
 export const add_rejectSchema: GenMessage<add_reject> = /*@__PURE__*/
-  messageDesc(file_pkt, 16);
+  messageDesc(file_pkt, 22);
 
 /**
  * @generated from message sluice.add_withdraw
@@ -577,7 +767,7 @@ export type add_withdraw = Message<"sluice.add_withdraw"> & {
  * Use `create(add_withdrawSchema)` to create a new message.
  */
 export const add_withdrawSchema: GenMessage<add_withdraw> = /*@__PURE__*/
-  messageDesc(file_pkt, 17);
+  messageDesc(file_pkt, 23);
 
 /**
  * @generated from message sluice.settle_request
@@ -599,7 +789,7 @@ export type settle_request = Message<"sluice.settle_request"> & {
  * Use `create(settle_requestSchema)` to create a new message.
  */
 export const settle_requestSchema: GenMessage<settle_request> = /*@__PURE__*/
-  messageDesc(file_pkt, 18);
+  messageDesc(file_pkt, 24);
 
 /**
  * @generated from message sluice.settle_accept
@@ -616,7 +806,7 @@ export type settle_accept = Message<"sluice.settle_accept"> & {
  * Use `create(settle_acceptSchema)` to create a new message.
  */
 export const settle_acceptSchema: GenMessage<settle_accept> = /*@__PURE__*/
-  messageDesc(file_pkt, 19);
+  messageDesc(file_pkt, 25);
 
 /**
  * @generated from message sluice.timeout_request
@@ -638,7 +828,7 @@ export type timeout_request = Message<"sluice.timeout_request"> & {
  * Use `create(timeout_requestSchema)` to create a new message.
  */
 export const timeout_requestSchema: GenMessage<timeout_request> = /*@__PURE__*/
-  messageDesc(file_pkt, 20);
+  messageDesc(file_pkt, 26);
 
 /**
  * @generated from message sluice.timeout_accept
@@ -655,7 +845,7 @@ export type timeout_accept = Message<"sluice.timeout_accept"> & {
  * Use `create(timeout_acceptSchema)` to create a new message.
  */
 export const timeout_acceptSchema: GenMessage<timeout_accept> = /*@__PURE__*/
-  messageDesc(file_pkt, 21);
+  messageDesc(file_pkt, 27);
 
 /**
  * @generated from message sluice.update_fee
@@ -674,7 +864,7 @@ export type update_fee = Message<"sluice.update_fee"> & {
  * Use `create(update_feeSchema)` to create a new message.
  */
 export const update_feeSchema: GenMessage<update_fee> = /*@__PURE__*/
-  messageDesc(file_pkt, 22);
+  messageDesc(file_pkt, 28);
 
 /**
  * @generated from message sluice.update_commit
@@ -693,7 +883,7 @@ export type update_commit = Message<"sluice.update_commit"> & {
  * Use `create(update_commitSchema)` to create a new message.
  */
 export const update_commitSchema: GenMessage<update_commit> = /*@__PURE__*/
-  messageDesc(file_pkt, 23);
+  messageDesc(file_pkt, 29);
 
 /**
  * @generated from message sluice.update_revocation
@@ -715,7 +905,7 @@ export type update_revocation = Message<"sluice.update_revocation"> & {
  * Use `create(update_revocationSchema)` to create a new message.
  */
 export const update_revocationSchema: GenMessage<update_revocation> = /*@__PURE__*/
-  messageDesc(file_pkt, 24);
+  messageDesc(file_pkt, 30);
 
 /**
  * @generated from message sluice.close_clearing
@@ -734,7 +924,7 @@ export type close_clearing = Message<"sluice.close_clearing"> & {
  * Use `create(close_clearingSchema)` to create a new message.
  */
 export const close_clearingSchema: GenMessage<close_clearing> = /*@__PURE__*/
-  messageDesc(file_pkt, 25);
+  messageDesc(file_pkt, 31);
 
 /**
  * @generated from message sluice.close_signature
@@ -758,7 +948,7 @@ export type close_signature = Message<"sluice.close_signature"> & {
  * Use `create(close_signatureSchema)` to create a new message.
  */
 export const close_signatureSchema: GenMessage<close_signature> = /*@__PURE__*/
-  messageDesc(file_pkt, 26);
+  messageDesc(file_pkt, 32);
 
 /**
  * @generated from message sluice.error
@@ -775,7 +965,7 @@ export type error = Message<"sluice.error"> & {
  * Use `create(errorSchema)` to create a new message.
  */
 export const errorSchema: GenMessage<error> = /*@__PURE__*/
-  messageDesc(file_pkt, 27);
+  messageDesc(file_pkt, 33);
 
 /**
  * The first packet of a connection, each way. Its acknowledge stands in the transport message's header.
@@ -808,7 +998,7 @@ export type authenticate = Message<"sluice.authenticate"> & {
  * Use `create(authenticateSchema)` to create a new message.
  */
 export const authenticateSchema: GenMessage<authenticate> = /*@__PURE__*/
-  messageDesc(file_pkt, 28);
+  messageDesc(file_pkt, 34);
 
 /**
  * @generated from message sluice.authenticate.channel_state
@@ -841,7 +1031,7 @@ export type authenticate_channel_state = Message<"sluice.authenticate.channel_st
  * Use `create(authenticate_channel_stateSchema)` to create a new message.
  */
 export const authenticate_channel_stateSchema: GenMessage<authenticate_channel_state> = /*@__PURE__*/
-  messageDesc(file_pkt, 28, 0);
+  messageDesc(file_pkt, 34, 0);
 
 /**
  * @generated from message sluice.pkt
@@ -936,6 +1126,30 @@ export type pkt = Message<"sluice.pkt"> & {
     case: "authenticate";
   } | {
     /**
+     * @generated from field: sluice.funding_request funding_request = 61;
+     */
+    value: funding_request;
+    case: "fundingRequest";
+  } | {
+    /**
+     * @generated from field: sluice.funding_response funding_response = 63;
+     */
+    value: funding_response;
+    case: "fundingResponse";
+  } | {
+    /**
+     * @generated from field: sluice.funding_sign_accept funding_sign_accept = 65;
+     */
+    value: funding_sign_accept;
+    case: "fundingSignAccept";
+  } | {
+    /**
+     * @generated from field: sluice.funding_sign_complete funding_sign_complete = 67;
+     */
+    value: funding_sign_complete;
+    case: "fundingSignComplete";
+  } | {
+    /**
      * @generated from field: sluice.add_request add_request = 71;
      */
     value: add_request;
@@ -997,5 +1211,5 @@ export type pkt = Message<"sluice.pkt"> & {
  * Use `create(pktSchema)` to create a new message.
  */
 export const pktSchema: GenMessage<pkt> = /*@__PURE__*/
-  messageDesc(file_pkt, 29);
+  messageDesc(file_pkt, 35);
 

@@ -1,0 +1,100 @@
+// How a channel that both parties fund comes to nothing: by time or by failure while nothing is signed, afterwards only on chain,
+// where an input of the funding transaction is spent in another way and that is buried.
+import { invariant } from "../base/index.ts";
+import { planCancellation, signedFunding } from "../bitcoin/index.ts";
+import type { ChannelChange } from "./changes.ts";
+import { describeError } from "./errors.ts";
+import { storedPlan } from "./funding-shares.ts";
+import type { Context, Input } from "./input.ts";
+import { end, NOTHING, type StepResult, step, tell, tells, violation } from "./outcome.ts";
+import { BURIED, estimatedFeeRate } from "./policy.ts";
+import type { ChannelState } from "./state.ts";
+
+/**
+ * Milliseconds from the request until reserved coins are free again. The responder waits longer: were it the first to give
+ * up, the requester's signatures could be out for nothing.
+ */
+const LAPSE_MS = { local: 10 * 60_000, remote: 30 * 60_000 };
+
+/** No funding signature of ours has left us: nothing is at stake. Spec: LS-2, LS-3. */
+export function isUnsignedDual(state: ChannelState): boolean {
+  const { stage } = state.stage;
+  return stage === "awaiting_funding_response" || stage === "awaiting_input_check" || stage === "awaiting_sign_accept";
+}
+
+/** Frees coins that nobody came back for. */
+export function lapseIfDue(state: ChannelState, context: Context): StepResult {
+  const { createdAt, initiator } = state.channel;
+  if (!isUnsignedDual(state) || context.now - createdAt < LAPSE_MS[initiator]) return NOTHING;
+  const minutes = { limit: LAPSE_MS[initiator] / 60_000 };
+  const reason = describeError({ type: "opening_timed_out", rule: "LS-2", ...minutes, detail: "minutes" });
+  return end(state, "abandoned", reason, tells(true, context));
+}
+
+/** An input of the funding transaction is spent in another way, or no longer is. */
+export function fundingConflict(state: ChannelState, height: number | undefined, context: Context): StepResult {
+  const { dualFunding: dual } = state;
+  const { stage } = state.stage;
+  if (dual === undefined || stage === "closed" || stage === "abandoned") return NOTHING;
+  if (isUnsignedDual(state)) {
+    return height === undefined ? NOTHING : end(state, "abandoned", conflictReason(height), tells(true, context));
+  }
+  const lowest = height !== undefined && dual.conflictHeight !== undefined && dual.conflictHeight < height;
+  const conflictHeight = lowest ? dual.conflictHeight : height;
+  return step([{ type: "dual_funding", row: { ...dual, conflictHeight } }]);
+}
+
+function conflictReason(height: number): string {
+  const detail = "an input is spent in another way";
+  return describeError({ type: "funding_conflict", rule: "LS-5", actual: height, detail });
+}
+
+/** A buried conflict ends the channel: its funding transaction can't confirm any more, and the coins left are free. */
+export function deadIfDue(state: ChannelState, context: Context): StepResult {
+  const height = state.dualFunding?.conflictHeight;
+  const { stage } = state.stage;
+  if (height === undefined || stage === "closed" || stage === "abandoned") return NOTHING;
+  if (context.height - height + 1 < BURIED) return NOTHING;
+  return end(state, "abandoned", conflictReason(height), "never");
+}
+
+/**
+ * The way out for who has signed: to spend its own inputs in another way. Whichever of the two transactions confirms decides,
+ * so that the channel goes on as it is until then. Refused where there is nothing to cancel.
+ */
+export function cancelFunding(state: ChannelState, script: Uint8Array, context: Context): StepResult {
+  const { dualFunding: dual, funding, fundingShares } = state;
+  const { stage } = state.stage;
+  const refused = (detail: string) => violation("not_cancellable", "LS-5", { detail });
+  if (dual === undefined) return refused("only one side funds it");
+  if (isUnsignedDual(state)) {
+    return end(state, "abandoned", describeError({ type: "failed_by_user", rule: "LS-2" }), tells(true, context));
+  }
+  const waits = stage === "awaiting_sign_complete" || stage === "awaiting_depth" || stage === "failed";
+  if (!waits || funding === undefined) return refused(`it is ${stage}`);
+  if (funding.confirmedHeight !== undefined) return refused("its funding transaction is in a block");
+  if (dual.conflictHeight !== undefined || dual.cancellation !== undefined) return refused("it is being cancelled");
+  const inputs = fundingShares.local?.inputs ?? [];
+  if (inputs.length === 0) return refused("no input of it is ours");
+  const feeRate = Math.max(dual.feeRate, estimatedFeeRate(context.fees));
+  const planned = planCancellation({ inputs, script, replacedFeeSat: storedPlan(state).feeSat, feeRate });
+  if (!planned.ok) {
+    const { neededSat: limit, availableSat: actual } = planned.error;
+    return violation("insufficient_funds", "LS-5", { limit, actual });
+  }
+  return step([], [tell({ type: "sign_funding", purpose: "cancellation", transaction: planned.value, inputs })]);
+}
+
+/** The cancellation is kept, to be broadcast until it or the funding transaction is in a block. */
+export function cancellationSigned(
+  state: ChannelState,
+  { transaction, signatures }: Extract<Input, { type: "funding_signed" }>,
+): StepResult {
+  const { dualFunding: dual, fundingShares } = state;
+  invariant(dual !== undefined && fundingShares.local !== undefined, "only a share of ours is cancelled");
+  const { inputs } = fundingShares.local;
+  const signed = inputs.map((input, at) => ({ input, signature: signatures[at] ?? new Uint8Array(64) }));
+  const cancellation = signedFunding(transaction, signed);
+  const change: ChannelChange = { type: "dual_funding", row: { ...dual, cancellation } };
+  return step([change], [{ type: "broadcast", transaction: cancellation }]);
+}
