@@ -14,6 +14,7 @@ import {
   coinRow,
   commitmentRow,
   createdChannel,
+  fundingShareRow,
   htlcPreimage,
   htlcRow,
   invoiceRow,
@@ -249,7 +250,7 @@ function channelChange(model: ChannelModel, { kind, a, b, flag }: Op): ChannelCh
 
 function lifeChange(model: ChannelModel, side: Side, a: number, b: number): ChannelChange {
   const script = bytes(b % 40, a);
-  switch (a % 6) {
+  switch (a % 8) {
     case 0:
       return { type: "named", id: asChannelId(bytes(32, b)) };
     case 1:
@@ -266,6 +267,26 @@ function lifeChange(model: ChannelModel, side: Side, a: number, b: number): Chan
         row: { txid, outputIndex, amountSat, transaction, confirmedHeight: b, spentHeight: undefined },
       };
     }
+    case 6:
+      return {
+        type: "dual_funding",
+        row: {
+          feeRate: a,
+          wishedSat: BigInt(b),
+          leastSat: 0n,
+          conflictHeight: b % 2 === 0 ? b : undefined,
+          cancellation: b % 3 === 0 ? script : undefined,
+        },
+      };
+    case 7:
+      return {
+        type: "funding_share",
+        row: fundingShareRow(side, {
+          contributionSat: BigInt(a),
+          changeScript: b % 2 === 0 ? script : undefined,
+          signatures: b % 3 === 0 ? [bytes(64, a), bytes(64, b)] : undefined,
+        }),
+      };
     case 3:
       return { type: "clearing", row: { side, number: a, acknowledge: b, script } };
     case 4:

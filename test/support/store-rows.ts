@@ -6,6 +6,7 @@ import {
   type ChannelChange,
   type ChannelRow,
   type CommitmentRow,
+  type FundingShareRow,
   type HtlcRow,
   otherSide,
   type StageRow,
@@ -88,6 +89,24 @@ export function htlcRow(id: bigint, rest: Partial<HtlcRow> = {}): HtlcRow {
     removal: undefined,
     removedBy: otherSide(offerer),
     removeNumber: 0,
+    ...rest,
+  };
+}
+
+/** Two inputs, not signed. */
+export function fundingShareRow(side: FundingShareRow["side"], rest: Partial<FundingShareRow> = {}): FundingShareRow {
+  const input = (n: number) => ({
+    txid: asTxid(bytes(32, 8000 + n)),
+    index: n,
+    amountSat: 60_000n + BigInt(n),
+    publicKey: bytes(33, 8100 + n),
+  });
+  return {
+    side,
+    contributionSat: 100_000n,
+    inputs: [input(1), input(2)],
+    changeScript: bytes(22, 8200),
+    signatures: undefined,
     ...rest,
   };
 }

@@ -47,6 +47,7 @@ export function copyRow<T>(row: T): T {
 
 function copyValue(value: unknown): unknown {
   if (value instanceof Uint8Array) return new Uint8Array(value);
+  if (Array.isArray(value)) return value.map(copyValue);
   if (typeof value !== "object" || value === null || value instanceof Map) return value;
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, copyValue(part)]));
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { asChannelId, asPaymentHash, asTxid, equalBytes, MAX_SATOSHI, msat, sat } from "../base/index.ts";
 import { secp256k1 } from "../crypto/index.ts";
 import { MAX_EXPIRY_HEIGHT, MAX_UINT32, MAX_UINT64 } from "./limits.ts";
-import type { Pkt, PktMessage } from "./messages.ts";
+import type { FundingShare, OpenChannel, Pkt, PktMessage } from "./messages.ts";
 import { decodePkt, encodePkt, namedChannel } from "./packet.ts";
 import { decodeGenerated } from "./pkt-from-wire.ts";
 import { decodeHot, encodeHot } from "./pkt-hot-path.ts";
@@ -37,7 +37,7 @@ const hotMessage: fc.Arbitrary<PktMessage> = fc.oneof(
   fc.record({ type: fc.constant("update_revocation" as const), preimage: hash, nextRevocationHash: hash }),
 );
 
-const openChannel: fc.Arbitrary<PktMessage> = fc.record(
+const openChannel: fc.Arbitrary<OpenChannel> = fc.record(
   {
     type: fc.constant("open_channel" as const),
     delay: fc.nat({ max: 65_535 }),
@@ -72,6 +72,32 @@ const openChannel: fc.Arbitrary<PktMessage> = fc.record(
   },
 );
 
+const share: fc.Arbitrary<FundingShare> = fc.record({
+  contributionSat: satoshi,
+  inputs: fc.array(fc.record({ txid: hash.map(asTxid), index: uint32, amountSat: satoshi, publicKey: key }), {
+    maxLength: 20,
+  }),
+  changeScript: fc.option(script, { nil: undefined }),
+});
+const inputSignatures = fc.array(signature, { maxLength: 20 });
+const funding: fc.Arbitrary<PktMessage> = fc.oneof(
+  fc.record({
+    type: fc.constant("funding_request" as const),
+    terms: openChannel,
+    share,
+    wishedSat: satoshi,
+    feeRate: uint32,
+  }),
+  fc.record({
+    type: fc.constant("funding_response" as const),
+    terms: openChannel,
+    share,
+    commitSignature: signature,
+  }),
+  fc.record({ type: fc.constant("funding_sign_accept" as const), inputSignatures, commitSignature: signature }),
+  fc.record({ type: fc.constant("funding_sign_complete" as const), txid: hash.map(asTxid), inputSignatures }),
+);
+
 const authenticate: fc.Arbitrary<PktMessage> = fc.record({
   type: fc.constant("authenticate" as const),
   features: bytes(0, 8),
@@ -89,6 +115,7 @@ const message: fc.Arbitrary<PktMessage> = fc.oneof(
   { weight: 3, arbitrary: hotMessage },
   openChannel,
   authenticate,
+  funding,
   fc.record({ type: fc.constant("update_fail_htlc" as const), id: uint64, reason: bytes(0, 300) }),
   fc.record({
     type: fc.constant("add_request" as const),

@@ -309,8 +309,8 @@ describe("unknown fields", () => {
   });
 
   it("[B2-2] a member that is odd and unknown is a message to ignore, with its channel", () => {
-    const packet = pkt(block(61, number(2, 1)), block(101, CHANNEL));
-    const message = { type: "unknown_odd", field: 61 };
+    const packet = pkt(block(99, number(2, 1)), block(101, CHANNEL));
+    const message = { type: "unknown_odd", field: 99 };
     expect(decodePkt(packet)).toEqual({ ok: true, value: { channelId: CHANNEL, message } });
   });
 });

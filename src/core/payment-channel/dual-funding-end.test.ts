@@ -1,0 +1,180 @@
+import { describe, expect, it } from "vitest";
+import type { Party } from "../../../test/support/channel-pair.ts";
+import { DualPair, must } from "../../../test/support/dual-funding.ts";
+import { parseTransaction, planFunding, transactionWeight } from "../bitcoin/index.ts";
+
+const SCRIPT = Uint8Array.of(0, 20, ...new Uint8Array(20).fill(7));
+
+function conflict(party: Party, height: number | undefined): void {
+  must(party.run({ type: "funding_conflict", height }));
+}
+
+function at(party: Party, height: number): void {
+  party.height = height;
+  party.flush();
+}
+
+/** What becomes of each side once the peer could broadcast: Alice has sent her signatures, Bob has broadcast. */
+describe.each(["alice", "bob"] as const)("a double-spend that %s sees", (name) => {
+  function signed(): Party {
+    const pair = new DualPair().signComplete();
+    pair[name].tells.length = 0;
+    return pair[name];
+  }
+
+  it("[LS-5] ends the channel once it is buried, and frees the coins", () => {
+    const party = signed();
+    const { stage } = party.channel.stage;
+    conflict(party, 120);
+    at(party, 124);
+    expect(party.channel.stage.stage).toBe(stage);
+    expect(party.tells).toEqual([]);
+    at(party, 125);
+    expect(party.channel.stage).toMatchObject({
+      stage: "abandoned",
+      failure: "funding conflict [LS-5], an input is spent in another way, actual 120",
+    });
+    expect(party.tells).toEqual([{ type: "release_funding" }]);
+    expect(party.channel.commitments.local?.signature).toBeDefined();
+  });
+
+  it("[LS-5] is forgotten where a reorganisation takes it away", () => {
+    const party = signed();
+    conflict(party, 120);
+    at(party, 123);
+    conflict(party, undefined);
+    at(party, 200);
+    expect(party.channel.stage.stage).not.toBe("abandoned");
+    // Another one then counts from its own height.
+    conflict(party, 198);
+    at(party, 202);
+    expect(party.channel.stage.stage).not.toBe("abandoned");
+    at(party, 203);
+    expect(party.channel.stage.stage).toBe("abandoned");
+  });
+
+  it("[LS-5] of two inputs counts from the lower block, which is taken away last", () => {
+    const party = signed();
+    conflict(party, 120);
+    conflict(party, 122);
+    expect(party.channel.dualFunding?.conflictHeight).toBe(120);
+  });
+
+  it("[LS-5] ends a channel that has failed, too", () => {
+    const party = signed();
+    must(party.run({ type: "fail", error: { type: "failed_by_user", rule: "B2-43" }, notify: false }));
+    expect(party.channel.stage.stage).toBe("failed");
+    expect(party.tells).toEqual([]);
+    conflict(party, 120);
+    at(party, 125);
+    expect(party.channel.stage.stage).toBe("abandoned");
+    expect(party.tells).toEqual([{ type: "release_funding" }]);
+  });
+
+  it("[B2-43] a failure alone frees nothing: the other side may hold all signatures", () => {
+    const party = signed();
+    const before = party.channel.stage.stage;
+    party.now += 1e9;
+    party.flush();
+    expect(party.channel.stage.stage).toBe(before);
+    must(party.run({ type: "fail", error: { type: "own_input_gone", rule: "LS-4" }, notify: false }));
+    expect(party.channel.stage.stage).toBe("failed");
+    expect(party.tells).toEqual([]);
+  });
+});
+
+it("a block's spend of something else's input says nothing to a channel that one side funds", () => {
+  const pair = new DualPair().open();
+  conflict(pair.alice, 120);
+  at(pair.alice, 200);
+  expect(pair.alice.channel.stage.stage).toBe("open");
+});
+
+describe("cancelling", () => {
+  const cancel = (party: Party) => party.run({ type: "cancel_funding", script: SCRIPT });
+
+  it("[LS-2] before anything of ours is signed just ends the channel", () => {
+    for (const pair of [new DualPair().respond()]) {
+      for (const party of [pair.alice, pair.bob]) {
+        party.tells.length = 0;
+        must(cancel(party));
+        expect(party.channel.stage).toMatchObject({ stage: "abandoned", failure: "failed by user [LS-2]" });
+        expect(party.tells).toEqual([{ type: "release_funding" }]);
+        expect(party.saying().at(-1)).toBe("error");
+      }
+    }
+  });
+
+  it.each(["alice", "bob"] as const)("[LS-5] afterwards has %s spend her own inputs at a higher fee", (name) => {
+    const pair = new DualPair().signComplete();
+    const party = pair[name];
+    party.tells.length = 0;
+    party.broadcasts.length = 0;
+    must(cancel(party));
+    must(pair.sign(name));
+    const [raw] = party.broadcasts;
+    expect(party.channel.dualFunding?.cancellation).toEqual(raw);
+    const parsed = parseTransaction(raw ?? new Uint8Array());
+    if (!parsed.ok) throw new Error(parsed.error.reason);
+    const { local, remote } = party.channel.fundingShares;
+    if (local === undefined || remote === undefined) throw new Error("no shares");
+    expect(parsed.value.inputs.map(({ txid }) => txid)).toEqual(local.inputs.map(({ txid }) => txid));
+    const brought = local.inputs.reduce((sum, { amountSat }) => sum + amountSat, 0n);
+    const feeSat = brought - (parsed.value.outputs[0]?.amountSat ?? 0n);
+    const [requester, responder] = name === "alice" ? [local, remote] : [remote, local];
+    const plan = planFunding({ script: new Uint8Array(34), feeRate: 2_000, requester, responder });
+    if (!plan.ok) throw new Error("no plan");
+    const vsize = Math.ceil(transactionWeight(parsed.value) / 4);
+    // More than what it replaces, and that for each byte of its own too.
+    expect(feeSat).toBeGreaterThan(plan.value.feeSat + BigInt(vsize));
+    expect(parsed.value.outputs).toHaveLength(1);
+    expect(parsed.value.outputs[0]?.script).toEqual(SCRIPT);
+    // It ends the channel as any double-spend does.
+    conflict(party, 120);
+    at(party, 125);
+    expect(party.channel.stage.stage).toBe("abandoned");
+  });
+
+  it("[LS-5] is possible after the channel has failed", () => {
+    const pair = new DualPair().signAccept();
+    must(pair.alice.run({ type: "fail", error: { type: "failed_by_user", rule: "B2-43" }, notify: false }));
+    must(cancel(pair.alice));
+    must(pair.sign("alice"));
+    expect(pair.alice.broadcasts).toHaveLength(1);
+  });
+
+  it("[LS-5] is refused where there is nothing to cancel", () => {
+    const refused = { type: "not_cancellable", rule: "LS-5" };
+    expect(cancel(new DualPair().open().alice)).toMatchObject({ ...refused, detail: "only one side funds it" });
+    const once = new DualPair().signComplete();
+    must(cancel(once.alice));
+    must(once.sign("alice"));
+    expect(cancel(once.alice)).toMatchObject({ ...refused, detail: "it is being cancelled" });
+    const spent = new DualPair().signComplete();
+    conflict(spent.alice, 120);
+    expect(cancel(spent.alice)).toMatchObject(refused);
+    const confirmed = new DualPair().signComplete();
+    must(confirmed.deliver("bob"));
+    confirmed.confirm();
+    expect(cancel(confirmed.alice)).toMatchObject({ ...refused, detail: "it is open" });
+    const none = new DualPair({ maxContributionSat: 0n });
+    must(none.request());
+    must(none.take());
+    must(none.check("bob"));
+    must(none.deliver("bob"));
+    must(none.check("alice"));
+    must(none.sign("alice"));
+    must(none.deliver("alice"));
+    must(none.sign("bob"));
+    expect(cancel(none.bob)).toMatchObject({ ...refused, detail: "no input of it is ours" });
+  });
+
+  it("[LS-5] that comes too late leaves the channel as it is", () => {
+    const pair = new DualPair().signComplete();
+    must(pair.deliver("bob"));
+    must(cancel(pair.alice));
+    must(pair.sign("alice"));
+    pair.confirm();
+    expect(pair.alice.channel.stage.stage).toBe("open");
+  });
+});
