@@ -154,6 +154,13 @@ export class Channels {
     return this.runners.get(toHex(id));
   }
 
+  /** The channel that a packet names. Who gives up before it has our keys knows its temporary id only. */
+  private named(session: Session, id: ChannelId, message: ReceivedPkt["message"]): ChannelRunner | undefined {
+    const found = this.find(id);
+    if (found !== undefined || message.type !== "error") return found;
+    return this.of(session).find(({ state }) => isUnsigned(state) && equalBytes(state.channel.temporaryId, id));
+  }
+
   /** Takes up a channel that was loaded. */
   adopt(state: ChannelRunner["state"], session: Session, record?: StoredNode["records"][number]): void {
     this.records.open(state, record);
@@ -272,7 +279,7 @@ export class Channels {
   receive(batch: Batch, session: Session, packet: ReceivedPkt, number: number, acknowledge: number): void {
     const { channelId, message } = packet;
     if (message.type === "unknown_odd") return;
-    const runner = channelId === undefined ? undefined : this.find(channelId);
+    const runner = channelId === undefined ? undefined : this.named(session, channelId, message);
     if (runner !== undefined && runner.session === session) {
       const error = runner.run(batch, { type: "packet", message, number, acknowledge });
       if (error !== undefined && reactionTo(error) === "fail_channel") this.fail(batch, runner, error);

@@ -32,6 +32,8 @@ export class TestNode {
   readonly address: PeerAddress;
   readonly events: NodeEvent[] = [];
   store: MemoryStore;
+  /** Of its next life. */
+  policy: Partial<ChannelPolicy> = {};
   private readonly world: NodeNetwork;
   private readonly seed: Uint8Array;
   private live: SluiceNode | undefined;
@@ -72,7 +74,7 @@ export class TestNode {
       clock,
       random: { bytes },
       seed: this.seed,
-      policy: taps.policy?.(this) ?? {},
+      policy: { ...taps.policy?.(this), ...this.policy },
       listener: (event) => {
         // What a crashed process still says, nobody hears.
         if (life !== this.lives) return;
