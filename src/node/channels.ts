@@ -13,6 +13,7 @@ import {
 } from "../core/base/index.ts";
 import {
   type FundingInput,
+  type FundingShare,
   type InsufficientFunds,
   serializeTransaction,
   type Transaction,
@@ -565,8 +566,14 @@ export class Channels {
   private signFunding(batch: Batch, runner: ChannelRunner, tell: Extract<Tell, { type: "sign_funding" }>): void {
     const { purpose, transaction, inputs } = tell;
     const signatures = this.wallet.signShare(runner.index, transaction, inputs);
-    if (signatures !== undefined) runner.run(batch, { type: "funding_signed", purpose, transaction, signatures });
-    else runner.run(batch, { type: "funding_failed", error: { type: "own_input_gone", rule: "LS-4" } });
+    if (signatures === undefined) {
+      runner.run(batch, { type: "funding_failed", error: { type: "own_input_gone", rule: "LS-4" } });
+      return;
+    }
+    const share = runner.state.fundingShares.local;
+    if (share !== undefined && purpose === "funding")
+      this.records.funded(runner.state, ownFundingFee(share, transaction));
+    runner.run(batch, { type: "funding_signed", purpose, transaction, signatures });
   }
 
   private happened(batch: Batch, runner: ChannelRunner, event: ChannelEvent): void {
@@ -608,6 +615,15 @@ function feeOf({ state }: ChannelRunner, { inputs, outputs }: Transaction): Sato
   if (funding === undefined || inputs.length !== 1) return undefined;
   const left = outputs.reduce((sum, output) => sum - output.amountSat, funding.amountSat as bigint);
   return left < 0n ? undefined : sat(left);
+}
+
+/** What our inputs hold over our contribution and our change. */
+function ownFundingFee({ inputs, contributionSat, changeScript }: FundingShare, transaction: Transaction): Satoshi {
+  const brought = inputs.reduce((sum, { amountSat }) => sum + amountSat, 0n);
+  const change = transaction.outputs.find(
+    ({ script }) => changeScript !== undefined && equalBytes(script, changeScript),
+  );
+  return sat(brought - contributionSat - (change?.amountSat ?? 0n));
 }
 
 /** The packets with which a peer begins a channel. */
