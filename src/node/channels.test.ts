@@ -1,13 +1,24 @@
 import { describe, expect, it } from "vitest";
 import { AMOUNT_SAT, ChannelPair, FEES } from "../../test/support/channel-pair.ts";
+import { DualPair } from "../../test/support/dual-funding.ts";
 import { FakeConnection } from "../../test/support/fake-connection.ts";
 import { virtualClock } from "../../test/support/virtual-clock.ts";
 import { memoryStore } from "../adapters/store-memory/index.ts";
-import { asChannelId, asNodeId, asTxid, type ChannelId } from "../core/base/index.ts";
+import { asChannelId, asNodeId, asTxid, type ChannelId, txidToDisplay } from "../core/base/index.ts";
+import { payToWitnessPublicKeyHash } from "../core/bitcoin/index.ts";
 import { keyPaths, seedSigner } from "../core/crypto/index.ts";
 import { describeError } from "../core/payment-channel/index.ts";
-import { decodePkt, encodePkt, encodeTransportMessage, type PktMessage } from "../core/wire/index.ts";
-import { Channels } from "./channels.ts";
+import {
+  decodePkt,
+  encodeFeatures,
+  encodePkt,
+  encodeTransportMessage,
+  type Feature,
+  type FundingRequest,
+  type PktMessage,
+} from "../core/wire/index.ts";
+import type { CoinRow } from "../ports/store.ts";
+import { Channels, type InputCheck } from "./channels.ts";
 import { Events } from "./events.ts";
 import { type Batch, Journal } from "./journal.ts";
 import { Payments } from "./payments.ts";
@@ -29,10 +40,12 @@ class Desk {
   readonly violations: string[] = [];
   readonly channels: Channels;
   readonly connections = new Map<Session, FakeConnection>();
+  /** What the chain is asked about, oldest first. */
+  readonly checks: InputCheck[] = [];
   private readonly journal: Journal;
   private peers = 0;
 
-  constructor() {
+  constructor(coins: readonly CoinRow[] = []) {
     // Channels are adopted here that no store knows.
     const store = { ...memoryStore(), commit: async () => undefined };
     const events = new Events();
@@ -45,7 +58,7 @@ class Desk {
     });
     const keys = keyPaths(1);
     const wallet = new Wallet({
-      coins: [],
+      coins,
       keys: { nextReceive: 0, nextChange: 0 },
       channelIndexes: 0,
       signer: SIGNER,
@@ -63,7 +76,7 @@ class Desk {
       random: { bytes: (length) => new Uint8Array(length).fill(3) },
       records: new Records({ clock: CLOCK, journal: this.journal }),
       broadcast: () => undefined,
-      checkInputs: () => undefined,
+      checkInputs: (check) => this.checks.push(check),
     });
   }
 
@@ -73,7 +86,7 @@ class Desk {
   }
 
   /** A peer that is connected, both authenticates exchanged. */
-  async peer(): Promise<Session> {
+  async peer(known: readonly Feature[] = []): Promise<Session> {
     const index = this.peers++;
     const nodeId = asNodeId(new Uint8Array(33).fill(2));
     const { channels } = this;
@@ -97,7 +110,7 @@ class Desk {
     this.connections.set(session, connection);
     const message = {
       type: "authenticate",
-      features: new Uint8Array(0),
+      features: encodeFeatures(known),
       digest: new Uint8Array(32),
       channels: [],
     } as const;
@@ -299,4 +312,76 @@ it("[LW-8] an anchor that is spent for more than it was said to hold has no fee 
   await desk.run((batch) => desk.channels.connectBlock(batch, block));
   expect(desk.violations).toEqual([]);
   expect(desk.channels.all()[0]?.state.funding?.spentHeight).toBe(101);
+});
+
+describe("a channel that both fund", () => {
+  function request(): FundingRequest {
+    const pair = new DualPair();
+    pair.request();
+    return pair.next("alice", "funding_request");
+  }
+
+  it("[B2-3] [LS-1] is neither asked for nor taken up where the peer has not said that it knows how", async () => {
+    const desk = new Desk();
+    const peer = await desk.peer();
+    const asked = { amountSat: AMOUNT_SAT, dual: { wishedContributionSat: AMOUNT_SAT } };
+    let opened: unknown;
+    await desk.run((batch) => {
+      opened = desk.channels.open(batch, peer, asked);
+    });
+    expect(opened).toMatchObject({ ok: false, error: { type: "feature_not_negotiated", rule: "LS-1" } });
+    await desk.hear(peer, [{ channelId: idOf(1), message: request() }]);
+    expect(desk.errors(peer)).toEqual(["unexpected message [B2-3], funding_request without its feature"]);
+    expect(desk.channels.all()).toEqual([]);
+    expect(desk.checks).toEqual([]);
+  });
+
+  it("[LS-1] ends where the peer lists a coin of our wallet, whatever the chain says of it", async () => {
+    const message = request();
+    const [input] = message.share.inputs;
+    if (input === undefined) throw new Error("no input");
+    const { txid, index: outputIndex, amountSat, publicKey } = input;
+    const key = { keyKind: "receive", keyIndex: 0, coinbase: false } as const;
+    const coin = { txid, outputIndex, amountSat, ...key, height: 5, reservedFor: undefined, spentHeight: undefined };
+    const script = payToWitnessPublicKeyHash(publicKey);
+    for (const [coins, problems] of [
+      [[], []],
+      [[coin], [`remote input is ours [LS-1], ${txidToDisplay(txid)}:${outputIndex}`]],
+    ] as const) {
+      const desk = new Desk(coins);
+      const peer = await desk.peer(["dual_funding"]);
+      await desk.hear(peer, [{ channelId: idOf(1), message }]);
+      const [check] = desk.checks;
+      expect(check?.inputs).toEqual(message.share.inputs);
+      if (check === undefined) throw new Error("nothing was asked");
+      const output = { amountSat, script, confirmations: 10, coinbase: false };
+      await desk.run((batch) => desk.channels.inputsChecked(batch, check, [output]));
+      expect(desk.violations).toEqual(problems);
+      expect(desk.errors(peer)).toEqual(problems);
+      expect(desk.channels.all().map(({ state }) => state.stage.stage)).toEqual([
+        problems.length === 0 ? "awaiting_sign_accept" : "abandoned",
+      ]);
+    }
+  });
+
+  it("[LS-2] is given up by a requester that knows its temporary id only", async () => {
+    const desk = new Desk();
+    const peer = await desk.peer(["dual_funding"]);
+    const message = request();
+    await desk.hear(peer, [{ channelId: idOf(1), message }]);
+    const [check] = desk.checks;
+    const [input] = message.share.inputs;
+    if (check === undefined || input === undefined) throw new Error("nothing was asked");
+    const output = { amountSat: input.amountSat, script: payToWitnessPublicKeyHash(input.publicKey) };
+    await desk.run((batch) =>
+      desk.channels.inputsChecked(batch, check, [{ ...output, confirmations: 1, coinbase: false }]),
+    );
+    expect(desk.channels.find(idOf(1))).toBeUndefined();
+    await desk.hear(peer, [{ channelId: idOf(1), message: { type: "error", problem: "too little" } }]);
+    const [channel] = desk.channels.all();
+    expect(channel?.state.stage).toMatchObject({
+      stage: "abandoned",
+      failure: "the peer failed the channel: too little",
+    });
+  });
 });

@@ -13,8 +13,12 @@ import {
 import { asTxid, toHex } from "../core/base/index.ts";
 import {
   addressToScript,
+  type FundingInput,
+  isFundingSignature,
   p2wpkhSighash,
   payToWitnessPublicKeyHash,
+  payToWitnessScriptHash,
+  planFunding,
   type Transaction,
   transactionId,
   virtualSize,
@@ -480,5 +484,71 @@ describe("reorganisations", () => {
     for (let i = 0; i < BLOCKS_KEPT + 1; i++) unmine();
     expect(wallet.coins()).toEqual([]);
     expect(rows.coins.size).toBe(1);
+  });
+});
+
+describe("a share of a funding transaction of two", () => {
+  const WANTED = { channel: 3, role: "requester", contributionSat: 60_000n, feeRate: 1000 } as const;
+  const shared = (...amounts: bigint[]) => {
+    const node = funded(...amounts);
+    return { ...node, share: unwrap(node.wallet.contribute(node.rows, WANTED)) };
+  };
+  const plan = (share: ReturnType<typeof shared>["share"], more: FundingInput[] = []) =>
+    unwrap(
+      planFunding({
+        script: payToWitnessScriptHash(Uint8Array.of(0x51)),
+        feeRate: 1000,
+        requester: { ...share, inputs: [...share.inputs, ...more] },
+        responder: { contributionSat: 0n, inputs: [], changeScript: undefined },
+      }),
+    ).transaction;
+
+  it("[LS-1] reserves confirmed coins and no more than it takes, and frees them when it comes to nothing", () => {
+    const { wallet, rows, share } = shared(40_000n, 30_000n, 20_000n);
+    expect(share.inputs.map(({ amountSat }) => amountSat).sort()).toEqual([30_000n, 40_000n]);
+    expect(wallet.balance()).toEqual(balance(20_000n, 0n, 70_000n));
+    expect(wallet.contribute(rows, { ...WANTED, channel: 4 })).toMatchObject({
+      ok: false,
+      error: { type: "insufficient_funds", availableSat: 20_000n },
+    });
+    expect(rows.keys.nextChange).toBe(1);
+    wallet.release(rows, 4);
+    expect(wallet.balance().reservedSat).toBe(70_000n);
+    wallet.release(rows, 3);
+    expect(wallet.balance()).toEqual(balance(90_000n));
+  });
+
+  it("[LS-1] takes no unconfirmed coin, which the peer would refuse", () => {
+    const { wallet, rows } = funded(100_000n);
+    wallet.broadcastNoted(
+      rows,
+      parse(unwrap(wallet.fund(rows, { ...WANTED, script: ELSEWHERE, amountSat: 1_000n })).transaction),
+    );
+    expect(wallet.contribute(rows, WANTED).ok).toBe(false);
+  });
+
+  it("[LS-3] signs the inputs that it is told to, and only those that are reserved for the channel", () => {
+    const { wallet, rows, share } = shared(70_000n, 30_000n);
+    const [own] = share.inputs;
+    const other = unwrap(wallet.contribute(rows, { ...WANTED, channel: 4, contributionSat: 10_000n })).inputs[0];
+    if (own === undefined || other === undefined) throw new Error("two coins");
+    const both = plan(share, [other]);
+    const [signature, ...more] = wallet.signShare(3, both, [own]) ?? [];
+    expect(more).toEqual([]);
+    expect(isFundingSignature(both, own, signature ?? EMPTY)).toBe(true);
+    // A coin of ours that we did not list for this channel, whoever did.
+    expect(wallet.signShare(3, both, [own, other])).toBeUndefined();
+    expect(wallet.signShare(4, both, [own])).toBeUndefined();
+    expect(wallet.signShare(3, both, [{ ...own, amountSat: own.amountSat + 1n }])).toBeUndefined();
+    expect(wallet.signShare(3, plan(share), [{ ...own, index: own.index + 9 }])).toBeUndefined();
+    wallet.release(rows, 3);
+    expect(wallet.signShare(3, both, [own])).toBeUndefined();
+    expect(wallet.signShare(3, both, [])).toEqual([]);
+  });
+
+  it("[LS-1] knows its own coins, reserved or not, for a peer may list them", () => {
+    const { wallet, share } = shared(70_000n, 30_000n);
+    for (const { txid, outputIndex: index } of wallet.coins()) expect(wallet.has({ txid, index })).toBe(true);
+    expect(wallet.has({ txid: share.inputs[0]?.txid ?? asTxid(new Uint8Array(32)), index: 7 })).toBe(false);
   });
 });

@@ -474,7 +474,7 @@ describe("a requester", () => {
     must(pair.deliver("bob"));
     expect(pair.alice.channel.stage).toMatchObject({
       stage: "abandoned",
-      failure: "contribution too small [LS-2], limit 200000, actual 100000",
+      failure: describeError({ type: "contribution_too_small", rule: "LS-2", limit: 200_000, actual: 100_000 }),
     });
     expect(pair.alice.saying()).toEqual(["error"]);
     expect(pair.alice.tells).toEqual([{ type: "release_funding" }]);
@@ -572,7 +572,7 @@ describe("while nothing is signed", () => {
     party.now++;
     party.flush();
     expect(party.channel.stage).toMatchObject({ stage: "abandoned" });
-    expect(party.channel.stage.failure).toContain("opening timed out [LS-2]");
+    expect(party.channel.stage.failure).toContain(describeError({ type: "opening_timed_out", rule: "LS-2" }));
     expect(party.tells).toEqual([{ type: "release_funding" }]);
   });
 

@@ -26,6 +26,7 @@ const TERMS: OpenChannel = {
   initialFeeRate: 2_000,
   revocationWindow: [hash(3)],
   pushMsat: 7n as Msat,
+  prestage: false,
 };
 const input = (n: number) => ({ txid: asTxid(hash(n)), index: n, amountSat: sat(50_000 + n), publicKey: KEY });
 const SHARE: FundingShare = {
