@@ -83,6 +83,16 @@ describe.each(["alice", "bob"] as const)("a double-spend that %s sees", (name) =
   });
 });
 
+it("[B2-48] a responder whose own coins are in the funding transaction never forgets it, however long it takes", () => {
+  const pair = new DualPair().signComplete();
+  at(pair.bob, pair.bob.height + 10_000);
+  expect(pair.bob.channel.stage.stage).toBe("awaiting_depth");
+  expect(pair.bob.tells.map(({ type }) => type)).not.toContain("release_funding");
+  must(pair.bob.run({ type: "fail", error: { type: "failed_by_user", rule: "B2-43" }, notify: false }));
+  at(pair.bob, pair.bob.height + 10_000);
+  expect(pair.bob.channel.stage.stage).toBe("failed");
+});
+
 it("a block's spend of something else's input says nothing to a channel that one side funds", () => {
   const pair = new DualPair().open();
   conflict(pair.alice, 120);
