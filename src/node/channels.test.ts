@@ -144,9 +144,9 @@ class Desk {
 }
 
 /** What a peer proposes. */
-function proposal(): PktMessage {
+function proposal(prestage = false): PktMessage {
   const pair = new ChannelPair();
-  pair.propose();
+  pair.propose({ prestage });
   const message = pair.alice.outgoing[0]?.pkt.message;
   if (message === undefined) throw new Error("no open_channel");
   return message;
@@ -157,6 +157,22 @@ const PROPOSAL = proposal();
 function proposals(first: number, count: number): { channelId: ChannelId; message: PktMessage }[] {
   return Array.from({ length: count }, (_, n) => ({ channelId: idOf(first + n), message: PROPOSAL }));
 }
+
+describe("pre-staging", () => {
+  it("[LS-16] is refused to a peer whose authenticate did not have it", async () => {
+    const desk = new Desk();
+    const message = proposal(true);
+    const refusal = "remote terms unacceptable [LS-16], pre-staging that authenticate did not announce";
+    const silent = await desk.peer();
+    await desk.hear(silent, [{ channelId: idOf(0), message }]);
+    expect(desk.errors(silent)).toEqual([refusal]);
+    expect(desk.violations).toEqual([refusal]);
+    const able = await desk.peer(["prestage"]);
+    await desk.hear(able, [{ channelId: idOf(1), message }]);
+    expect(desk.errors(able)).toEqual([]);
+    expect(desk.channels.all().map(({ state }) => state.channel.prestage)).toEqual([true]);
+  });
+});
 
 describe("how many channels a peer may have", () => {
   it("20 that are not in a block", async () => {

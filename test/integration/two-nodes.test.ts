@@ -8,7 +8,10 @@ import type { Msat, Satoshi } from "../../src/core/base/index.ts";
 import { addressToScript } from "../../src/core/bitcoin/index.ts";
 import { openNode } from "../../src/node/index.ts";
 
-it("two nodes open a channel, pay and close over loopback", async () => {
+it.each([
+  ["", false],
+  [" with pre-staging", true],
+])("two nodes open a channel%s, pay and close over loopback", async (_, prestage) => {
   const clock = systemClock();
   const chain = new Chain(clock);
   chain.mine(101);
@@ -29,6 +32,7 @@ it("two nodes open a channel, pay and close over loopback", async () => {
   const opened = await alice.openChannel(bob.nodeId, {
     amountSat: 1_000_000n as Satoshi,
     pushMsat: 200_000_000n as Msat,
+    prestage,
   });
   if (!opened.ok) throw new Error(opened.error.type);
   await alice.untilChannel(opened.value, (channel) => channel.stage === "awaiting_depth");
