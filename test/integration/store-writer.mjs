@@ -74,9 +74,18 @@ function creation() {
     initiator: "local",
     plannedAmountSat: undefined,
     pushMsat: 0n,
+    prestage: false,
     createdAt: 0,
+    createdHeight: 0,
   };
-  const stage = { stage: "open", openCompleteSent: true, openCompleteReceived: true, failure: undefined };
+  const stage = {
+    stage: "open",
+    openCompleteSent: true,
+    openCompleteReceived: true,
+    failure: undefined,
+    errorDue: false,
+    frozen: undefined,
+  };
   return [ofChannel({ type: "created", row, id: bytes(32, 2) }), ofChannel({ type: "stage", row: stage })];
 }
 

@@ -20,9 +20,9 @@ import { BadPeer } from "./bad-peer.ts";
 
 type Kept = BadPeer["channels"][number];
 
-/** Field 60 and 61 of the outermost message, a number each. */
+/** Fields 60 and 91 of the outermost message, a number each: of no message that there is. */
 export const EVEN_FIELD = Uint8Array.of(0xe0, 0x03, 0x01);
-export const ODD_FIELD = Uint8Array.of(0xe8, 0x03, 0x01);
+export const ODD_FIELD = Uint8Array.of(0xd8, 0x05, 0x01);
 export const SIGNATURE = new Uint8Array(64).fill(7);
 const NOBODYS_HASH = asPaymentHash(sha256(Uint8Array.of(99)));
 
