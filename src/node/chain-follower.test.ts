@@ -119,6 +119,7 @@ class BlockRows {
       history: unused,
       htlcs: unused,
       commitments: unused,
+      published: unused,
       moments: unused,
       close: async () => {},
     };

@@ -49,6 +49,10 @@ type ChainFollowerOptions = {
   readonly submit: <T>(work: (batch: Batch) => T) => Promise<T>;
   /** Called within a work, once for each block of the best chain, in order. */
   readonly onConnect: (batch: Batch, block: ConnectedBlock) => void;
+  /** Awaited after each block, before the next: what that one brought up is to be known by then. */
+  readonly afterConnect?: () => Promise<void>;
+  /** Called within a work after the newest block of all that came together. */
+  readonly onCaughtUp?: (batch: Batch) => void;
   /** Called within a work for each block that a reorganisation took away, the newest first. */
   readonly onDisconnect: (batch: Batch, height: number) => void;
   /** The chain could not be followed just now. After a `ReorganisationTooDeep` it is not followed any more. */
@@ -87,6 +91,7 @@ export class ChainFollower {
   /** A round runs, or `start` has not ended. */
   private busy = true;
   private wanted = false;
+  private caughtUp = false;
   private failures = 0;
 
   constructor(options: ChainFollowerOptions) {
@@ -97,6 +102,11 @@ export class ChainFollower {
   /** Height of the newest block processed; 0 on a new node before `start`. */
   get height(): number {
     return this.blocks.at(-1)?.height ?? 0;
+  }
+
+  /** Whether the newest block processed is the tip, as far as the chain has said. */
+  get isCaughtUp(): boolean {
+    return this.caughtUp;
   }
 
   /**
@@ -199,7 +209,8 @@ export class ChainFollower {
         if (!(await this.begin())) races++;
       } else {
         const tip = await chain.tip();
-        if (this.stopped || sameHash(tip, last.hash)) return;
+        if (this.stopped) return;
+        if (sameHash(tip, last.hash)) return await this.arrive();
         const next = await chain.block(last.height + 1);
         if (next !== undefined && sameHash({ hash: next.previousHash }, last.hash)) await this.connect(next);
         else if (!(await this.walkBack())) {
@@ -210,6 +221,12 @@ export class ChainFollower {
       if (this.stopped) return;
     }
     throw new ChainError("bad_response", `blocks above height ${this.height} do not fit together`);
+  }
+
+  private async arrive(): Promise<void> {
+    if (this.caughtUp) return;
+    this.caughtUp = true;
+    await this.write((batch) => this.options.onCaughtUp?.(batch));
   }
 
   /** Takes the newest blocks as processed. False: the chain changed in between. */
@@ -234,6 +251,7 @@ export class ChainFollower {
   private async connect(block: Block): Promise<void> {
     const { height, hash, time } = block;
     const transactions = parsed(block);
+    this.caughtUp = false;
     await this.write((batch) => {
       this.blocks.push({ height, hash });
       batch.change({ type: "block", row: { height, hash } });
@@ -244,6 +262,7 @@ export class ChainFollower {
       }
       this.options.onConnect(batch, { height, hash, time, transactions });
     });
+    await this.options.afterConnect?.();
   }
 
   /** Undoes the blocks that are not on the best chain. False: all are. */
@@ -256,6 +275,7 @@ export class ChainFollower {
     }
     if (stays === this.blocks.length) return false;
     if (stays === 0) throw new ReorganisationTooDeep(this.blocks[0]?.height ?? 0, this.height);
+    this.caughtUp = false;
     await this.write((batch) => {
       const removed = this.blocks.splice(stays);
       batch.change({ type: "blocks_removed", height: this.height + 1 });

@@ -50,6 +50,7 @@ async function setUp() {
   const fees = { now: FEES };
   const surroundings = () => ({
     height: alice.height,
+    caughtUp: true,
     now: 0,
     fees: fees.now,
     policy: DEFAULT_POLICY,
@@ -63,6 +64,8 @@ async function setUp() {
     removed: () => undefined,
     finished: () => undefined,
     forgotten: () => undefined,
+    watch: () => undefined,
+    lookUp: () => undefined,
     frozen: (_: ChannelRunner, why: string) => frozen.push(why),
     feeUnaffordable: (_: Batch, __: ChannelRunner, { wanted }: { wanted: number }) => short.push(wanted),
   };
@@ -166,7 +169,8 @@ describe("a runner", () => {
     const surroundings = () => ({ ...pair.alice.context(), policy: DEFAULT_POLICY });
     const nothing = () => undefined;
     const effects = { broadcast: nothing, tell: nothing, event: nothing, removed: nothing, finished: nothing };
-    const handlers = { ...effects, forgotten: nothing, feeUnaffordable: nothing, frozen: nothing };
+    const others = { forgotten: nothing, watch: nothing, lookUp: nothing };
+    const handlers = { ...effects, ...others, feeUnaffordable: nothing, frozen: nothing };
     const runner = new ChannelRunner({ state: channel, session, surroundings, handlers });
     await run((batch) =>
       expect(runner.run(batch, offer())).toMatchObject({ type: "frozen", detail: channel.stage.frozen }),

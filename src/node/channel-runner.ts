@@ -18,6 +18,10 @@ import type { Session } from "./session.ts";
 export type EffectHandlers = {
   broadcast(batch: Batch, transaction: Uint8Array): void;
   tell(batch: Batch, runner: ChannelRunner, tell: Extract<Effect, { type: "tell" }>["tell"]): void;
+  /** The anchor is known, or what spends it is. */
+  watch(runner: ChannelRunner): void;
+  /** The rows of a revoked commitment are wanted; called once the batch is durable. */
+  lookUp(runner: ChannelRunner, number: number): void;
   event(batch: Batch, runner: ChannelRunner, event: Extract<Effect, { type: "event" }>["event"]): void;
   /** An HTLC was removed. */
   removed(runner: ChannelRunner, id: bigint): void;
@@ -38,7 +42,10 @@ export type FeeShortfall = NonNullable<ReturnType<typeof feeShortfall>>;
 type Done = Step & { readonly packets: readonly Uint8Array[] };
 
 /** The parts of a context that are the same for all channels at a moment. */
-export type Surroundings = Pick<Context, "height" | "now" | "fees" | "policy" | "keys" | "signer" | "buffer">;
+export type Surroundings = Pick<
+  Context,
+  "height" | "caughtUp" | "now" | "fees" | "policy" | "keys" | "signer" | "buffer"
+>;
 
 /** Runs one channel: steps it, applies what comes of it, and hands rows and effects on. */
 export class ChannelRunner {
@@ -140,9 +147,11 @@ export class ChannelRunner {
   }
 
   private finish(batch: Batch): void {
-    const result = this.stepOnce(batch, { type: "commit" });
-    // What changed something may have made more due: it is touched again, and comes back here.
-    if (result.ok && result.value) return;
+    for (const type of ["defend", "commit"] as const) {
+      const result = this.stepOnce(batch, { type });
+      // What changed something may have made more due: it is touched again, and comes back here.
+      if (result.ok && result.value) return;
+    }
     if (this.removed) return;
     if (isWorthNothing(this.state)) {
       this.removed = true;
@@ -176,8 +185,10 @@ export class ChannelRunner {
     for (const effect of effects) {
       if (effect.type === "broadcast") this.handlers.broadcast(batch, effect.transaction);
       else if (effect.type === "tell") this.handlers.tell(batch, this, effect.tell);
+      else if (effect.type === "look_up") batch.afterCommit(() => this.handlers.lookUp(this, effect.number));
       else if (effect.type === "event") this.handlers.event(batch, this, effect.event);
     }
+    if (changes.some(({ type }) => type === "funding" || type === "anchor_spend")) this.handlers.watch(this);
     if (changes.length > 0) this.touch(batch);
   }
 }
@@ -187,20 +198,23 @@ function isWorthNothing({ channel, stage, commitments }: ChannelState): boolean 
   return channel.initiator === "remote" && stage.stage === "abandoned" && commitments.remote.length === 0;
 }
 
-/** What goes on when updates have stopped: the chain is watched, and the channel may be given up. */
+const FOR_FROZEN: ReadonlySet<Input["type"]> = new Set([
+  "fail",
+  "defend",
+  "block",
+  "funding_confirmed",
+  "funding_unconfirmed",
+  "funding_conflict",
+  "anchor_spent",
+  "anchor_unspent",
+  "evidence",
+  "output_spent",
+  "output_unspent",
+]);
+
+/** What goes on when updates have stopped: the chain is watched, the money defended, and the channel may be given up. */
 function isForFrozen({ type }: Input, { stage }: ChannelState): boolean {
-  switch (type) {
-    case "peer_ready":
-      return stage.errorDue;
-    case "fail":
-    case "funding_confirmed":
-    case "funding_unconfirmed":
-    case "funding_spent":
-    case "funding_conflict":
-      return true;
-    default:
-      return false;
-  }
+  return FOR_FROZEN.has(type) || (type === "peer_ready" && stage.errorDue);
 }
 
 function frozenError(detail: string): Result<never, ChannelError> {

@@ -69,7 +69,7 @@ class Desk {
     const { policy } = new ChannelPair().alice;
     this.channels = new Channels({
       nextIndex: 0,
-      surroundings: () => ({ height: 100, now: 0, fees: FEES, policy, keys, signer: SIGNER }),
+      surroundings: () => ({ height: 100, caughtUp: true, now: 0, fees: FEES, policy, keys, signer: SIGNER }),
       wallet,
       payments: new Payments({ openInvoices: [], pendingPayments: [], clock: CLOCK, events }),
       events,
@@ -77,6 +77,7 @@ class Desk {
       records: new Records({ clock: CLOCK, journal: this.journal }),
       broadcast: () => undefined,
       checkInputs: (check) => this.checks.push(check),
+      lookUp: () => Promise.resolve(),
     });
   }
 
@@ -263,9 +264,9 @@ describe("the chain", () => {
     const funding = channel.funding;
     if (funding === undefined) throw new Error("the channel is open");
     desk.channels.adopt(channel, peer);
-    await desk.run((batch) => desk.channels.disconnectBlock(batch, 100));
+    await desk.run((batch) => desk.channels.onChain.disconnectBlock(batch, 100));
     expect(channel.funding?.confirmedHeight).toBe(101);
-    await desk.run((batch) => desk.channels.disconnectBlock(batch, 101));
+    await desk.run((batch) => desk.channels.onChain.disconnectBlock(batch, 101));
     expect(channel.funding?.confirmedHeight).toBeUndefined();
     // Not there, or not what it should be: the channel fails.
     const transaction = { version: 2, inputs: [], outputs: [], lockTime: 0 };
@@ -275,7 +276,7 @@ describe("the chain", () => {
       time: 0,
       transactions: [{ txid: funding.txid, transaction }],
     };
-    await desk.run((batch) => desk.channels.connectBlock(batch, block));
+    await desk.run((batch) => desk.channels.onChain.connectBlock(batch, block));
     expect(channel.stage).toMatchObject({
       stage: "failed",
       failure: "anchor wrong on chain [B2-12], limit 1000000, actual 0",
@@ -295,13 +296,13 @@ describe("the chain", () => {
       const transactions = [{ txid: asTxid(new Uint8Array(32).fill(8)), transaction }];
       return { height: 102, hash: new Uint8Array(32), time: 0, transactions };
     };
-    await desk.run((batch) => desk.channels.connectBlock(batch, spend(funding.outputIndex + 1)));
+    await desk.run((batch) => desk.channels.onChain.connectBlock(batch, spend(funding.outputIndex + 1)));
     expect(channel.stage.stage).toBe("open");
-    await desk.run((batch) => desk.channels.connectBlock(batch, spend(funding.outputIndex)));
+    await desk.run((batch) => desk.channels.onChain.connectBlock(batch, spend(funding.outputIndex)));
     expect(channel.stage.stage).toBe("failed");
-    expect(channel.funding?.spentHeight).toBe(102);
-    await desk.run((batch) => desk.channels.disconnectBlock(batch, 102));
-    expect(channel.funding?.spentHeight).toBeUndefined();
+    expect(channel.anchorSpend).toMatchObject({ kind: "unknown", height: 102 });
+    await desk.run((batch) => desk.channels.onChain.disconnectBlock(batch, 102));
+    expect(channel.anchorSpend).toMatchObject({ kind: "unknown", height: undefined });
   });
 });
 
@@ -325,9 +326,9 @@ it("[LW-8] an anchor that is spent for more than it was said to hold has no fee 
     hash: new Uint8Array(32),
     transactions: [{ txid: asTxid(new Uint8Array(32)), transaction }],
   };
-  await desk.run((batch) => desk.channels.connectBlock(batch, block));
+  await desk.run((batch) => desk.channels.onChain.connectBlock(batch, block));
   expect(desk.violations).toEqual([]);
-  expect(desk.channels.all()[0]?.state.funding?.spentHeight).toBe(101);
+  expect(desk.channels.all()[0]?.state.anchorSpend?.height).toBe(101);
 });
 
 describe("a channel that both fund", () => {

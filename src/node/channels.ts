@@ -8,20 +8,12 @@ import {
   type Result,
   type Satoshi,
   sat,
-  type Txid,
   toHex,
 } from "../core/base/index.ts";
-import {
-  type FundingInput,
-  type FundingShare,
-  type InsufficientFunds,
-  serializeTransaction,
-  type Transaction,
-} from "../core/bitcoin/index.ts";
+import type { FundingInput, FundingShare, InsufficientFunds, Transaction } from "../core/bitcoin/index.ts";
 import {
   accept,
   acceptDual,
-  agreedClose,
   type Begun,
   begin,
   beginDual,
@@ -34,7 +26,6 @@ import {
   isUnsignedDual,
   type OpenRequest,
   reactionTo,
-  type Side,
   type Tell,
 } from "../core/payment-channel/index.ts";
 import {
@@ -43,11 +34,11 @@ import {
   MAX_AUTHENTICATE_CHANNELS,
   type ReceivedPkt,
 } from "../core/wire/index.ts";
-import type { Outpoint, UnspentOutput } from "../ports/bitcoin-chain.ts";
+import type { UnspentOutput } from "../ports/bitcoin-chain.ts";
 import type { Random } from "../ports/random.ts";
 import type { StoredNode } from "../ports/store.ts";
-import type { ChainTransaction, ConnectedBlock } from "./chain-follower.ts";
 import { ChannelRunner, type EffectHandlers, type Surroundings } from "./channel-runner.ts";
+import { ChannelsOnChain } from "./channels-on-chain.ts";
 import type { Events } from "./events.ts";
 import type { Batch } from "./journal.ts";
 import type { Payments } from "./payments.ts";
@@ -100,6 +91,8 @@ export class Channels {
   private readonly records: Records;
   private readonly handlers: EffectHandlers;
   private readonly checkInputs: (check: InputCheck) => void;
+  /** What they have to do with the chain. */
+  readonly onChain: ChannelsOnChain;
 
   constructor(options: {
     nextIndex: number;
@@ -112,6 +105,8 @@ export class Channels {
     broadcast: (batch: Batch, transaction: Uint8Array) => void;
     /** Asks the chain about inputs, and answers with `inputsChecked`. */
     checkInputs: (check: InputCheck) => void;
+    /** Reads the rows of the revoked commitment of that number and gives them to the channel as `evidence`. */
+    lookUp: (runner: ChannelRunner, number: number) => Promise<void>;
   }) {
     this.checkInputs = options.checkInputs;
     this.nextIndex = options.nextIndex;
@@ -121,6 +116,15 @@ export class Channels {
     this.events = options.events;
     this.random = options.random;
     this.records = options.records;
+    const { records, events, surroundings, lookUp } = options;
+    this.onChain = new ChannelsOnChain({
+      live: () => this.live(),
+      runOrFail: (batch, runner, input) => this.runOrFail(batch, runner, input),
+      surroundings,
+      records,
+      events,
+      lookUp,
+    });
     this.handlers = {
       broadcast: options.broadcast,
       tell: (batch, runner, tell) => this.told(batch, runner, tell),
@@ -128,6 +132,8 @@ export class Channels {
       removed: (runner, id) => this.records.removed(runner.state, id),
       finished: (batch, runner) => this.records.note(batch, runner.state, runner.frozenBecause !== undefined),
       forgotten: (runner) => this.records.forget(runner.state),
+      watch: (runner) => this.onChain.anchorMoved(runner),
+      lookUp: (runner, number) => this.onChain.lookUp(runner, number),
       frozen: (runner, why) =>
         this.events.emit({ type: "trouble", problem: `channel ${runner.index} is frozen: ${why}` }),
       feeUnaffordable: (batch, { index: channel }, shortfall) =>
@@ -174,12 +180,14 @@ export class Channels {
     const others = this.bySession.get(session);
     if (others === undefined) this.bySession.set(session, new Set([runner]));
     else others.add(runner);
+    this.onChain.take(runner);
     return runner;
   }
 
   private retire(runner: ChannelRunner): void {
     const { session } = runner;
     this.runners.delete(toHex(runner.id));
+    this.onChain.forget(runner);
     const others = this.bySession.get(session);
     others?.delete(runner);
     if (others?.size === 0) this.bySession.delete(session);
@@ -430,102 +438,9 @@ export class Channels {
     if (error !== undefined && reactionTo(error) === "fail_channel") this.fail(batch, runner, error);
   }
 
-  /** A transaction of the mempool: it may spend what a funding transaction needs. */
-  seen(transaction: ChainTransaction): void {
-    const watched = this.fundingInputs();
-    for (const conflict of conflictsOf(transaction, watched)) this.tellConflict(conflict, transaction.txid, undefined);
-  }
-
-  /** Inputs of the funding transactions of two that are not in a block, by outpoint. */
-  private fundingInputs(): Map<string, FundingClaim[]> {
-    const claims = new Map<string, FundingClaim[]>();
-    for (const runner of this.runners.values()) {
-      const { dualFunding, funding, fundingShares } = runner.state;
-      if (dualFunding === undefined || funding?.confirmedHeight !== undefined) continue;
-      for (const side of ["local", "remote"] as const) {
-        for (const input of fundingShares[side]?.inputs ?? []) {
-          const key = outpointKey(input);
-          claims.set(key, [...(claims.get(key) ?? []), { runner, side }]);
-        }
-      }
-    }
-    return claims;
-  }
-
-  private tellConflict({ runner, side }: FundingClaim, txid: Txid, height: number | undefined): void {
-    this.events.emit({
-      type: "funding_conflict",
-      channel: runner.index,
-      channelId: runner.id,
-      txid,
-      input: side,
-      height,
-    });
-  }
-
-  /** Anchors confirmed and spent in a block; every channel may have something due at a new height. */
-  connectBlock(batch: Batch, block: ConnectedBlock): void {
-    const funding = new Map<string, ChannelRunner>();
-    for (const runner of this.runners.values()) {
-      if (runner.state.funding !== undefined) funding.set(toHex(runner.state.funding.txid), runner);
-    }
-    const inputs = this.fundingInputs();
-    for (const { txid, transaction } of funding.size + inputs.size === 0 ? [] : block.transactions) {
-      for (const conflict of conflictsOf({ txid, transaction }, inputs)) {
-        conflict.runner.run(batch, { type: "funding_conflict", height: block.height });
-        batch.afterCommit(() => this.tellConflict(conflict, txid, block.height));
-      }
-      const funded = funding.get(toHex(txid));
-      if (funded !== undefined) this.confirm(batch, funded, block.height, transaction);
-      for (const input of transaction.inputs) {
-        const spent = funding.get(toHex(input.txid));
-        if (spent !== undefined && input.index === spent.state.funding?.outputIndex) {
-          spent.run(batch, { type: "funding_spent", height: block.height, txid });
-          this.records.spent(spent.state, { txid, feeSat: feeOf(spent, transaction) });
-        }
-      }
-    }
-    this.touchAll(batch);
-  }
-
   /** Has everything looked at that may be due in any channel: there is another height, or another fee estimate. */
   touchAll(batch: Batch): void {
     for (const runner of this.runners.values()) runner.touch(batch);
-  }
-
-  private confirm(batch: Batch, runner: ChannelRunner, height: number, transaction: Transaction): void {
-    const output = transaction.outputs[runner.state.funding?.outputIndex ?? 0];
-    const raw = serializeTransaction(transaction, { witness: true });
-    this.runOrFail(batch, runner, { type: "funding_confirmed", height, output, transaction: raw });
-  }
-
-  /** The block at `height` is no longer part of the chain. */
-  disconnectBlock(batch: Batch, height: number): void {
-    for (const runner of this.runners.values()) {
-      const { funding } = runner.state;
-      if (funding?.spentHeight === height) {
-        runner.run(batch, { type: "funding_spent", height: undefined });
-        this.records.spent(runner.state, undefined);
-      }
-      if (funding?.confirmedHeight === height) runner.run(batch, { type: "funding_unconfirmed" });
-      if (runner.state.dualFunding?.conflictHeight === height) {
-        runner.run(batch, { type: "funding_conflict", height: undefined });
-      }
-    }
-  }
-
-  /** Transactions that should be on chain and are not yet, as far as we know: broadcast at start and after a new block. */
-  broadcasts(): Uint8Array[] {
-    const { signer, keys } = this.surroundings();
-    return [...this.runners.values()].flatMap(({ state }) => {
-      const { funding } = state;
-      const close = funding?.spentHeight === undefined ? agreedClose(state, { signer, keys }) : undefined;
-      const hasSignature = state.commitments.local?.signature !== undefined;
-      const funds = state.dualFunding?.cancellation ?? funding?.transaction;
-      const undecided = funding?.confirmedHeight === undefined && state.dualFunding?.conflictHeight === undefined;
-      const anchor = undecided && hasSignature ? funds : undefined;
-      return [anchor, close].filter((transaction) => transaction !== undefined);
-    });
   }
 
   private told(batch: Batch, runner: ChannelRunner, tell: Tell): void {
@@ -582,9 +497,17 @@ export class Channels {
       this.runners.set(toHex(event.to), runner);
       return;
     }
+    if (event.type === "anchor_spent") {
+      const { kind, holder, number } = event;
+      const { index: channel, id: channelId, peer } = runner;
+      batch.afterCommit(() =>
+        this.events.emit({ type: "anchor_spent", channel, channelId, peer, kind, holder, number }),
+      );
+      return;
+    }
     const { stage, failure } = event;
     this.records.stage(runner.state, stage);
-    if (stage === "closed" || stage === "abandoned") {
+    if (stage === "buried" || stage === "abandoned") {
       this.retire(runner);
       this.records.close(batch, runner.state);
     }
@@ -606,17 +529,6 @@ function refuse(batch: Batch, session: Session, channelId: ChannelId, problem: s
   session.queue(batch, encodePkt({ channelId, message: { type: "error", problem } }));
 }
 
-/**
- * The fee of a transaction that spends the anchor, where the anchor is all that it spends. An anchor that does not hold what
- * the peer said it does may be spent for more than we count on.
- */
-function feeOf({ state }: ChannelRunner, { inputs, outputs }: Transaction): Satoshi | undefined {
-  const { funding } = state;
-  if (funding === undefined || inputs.length !== 1) return undefined;
-  const left = outputs.reduce((sum, output) => sum - output.amountSat, funding.amountSat as bigint);
-  return left < 0n ? undefined : sat(left);
-}
-
 /** What our inputs hold over our contribution and our change. */
 function ownFundingFee({ inputs, contributionSat, changeScript }: FundingShare, transaction: Transaction): Satoshi {
   const brought = inputs.reduce((sum, { amountSat }) => sum + amountSat, 0n);
@@ -635,28 +547,6 @@ function isFirst(message: ReceivedPkt["message"]): message is FirstMessage {
 
 /** Inputs that a peer brings, to be looked up on chain. */
 export type InputCheck = { readonly runner: ChannelRunner; readonly inputs: readonly FundingInput[] };
-/** A channel that needs an output to be unspent, and whose input it is. */
-type FundingClaim = { readonly runner: ChannelRunner; readonly side: Side };
-
-function outpointKey({ txid, index }: Outpoint): string {
-  return `${toHex(txid)}:${index}`;
-}
-
-/** The claims that the transaction crosses: once each channel, and none where it is the funding transaction itself. */
-function conflictsOf(
-  { txid, transaction }: ChainTransaction,
-  watched: ReadonlyMap<string, readonly FundingClaim[]>,
-): FundingClaim[] {
-  const conflicts = new Map<ChannelRunner, FundingClaim>();
-  for (const input of transaction.inputs) {
-    for (const claim of watched.get(outpointKey(input)) ?? []) {
-      const { funding } = claim.runner.state;
-      if (funding === undefined || !equalBytes(funding.txid, txid)) conflicts.set(claim.runner, claim);
-    }
-  }
-  return [...conflicts.values()];
-}
-
 function insufficient({ neededSat: limit, availableSat: actual }: InsufficientFunds): ChannelError {
   return { type: "insufficient_funds", rule: "B2-12", limit, actual };
 }

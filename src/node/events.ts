@@ -1,5 +1,5 @@
 import type { ChannelId, NodeId, PaymentHash, Txid } from "../core/base/index.ts";
-import type { Side, Stage } from "../core/payment-channel/index.ts";
+import type { AnchorSpendKind, Side, Stage } from "../core/payment-channel/index.ts";
 
 /** What happened, once it is durable. Logs, metrics and waiting callers read it; nothing in the node depends on it. */
 export type NodeEvent =
@@ -39,6 +39,16 @@ export type NodeEvent =
       /** Whose input it is. */
       readonly input: Side;
       readonly height: number | undefined;
+    }
+  /** The anchor of a channel is spent, in a block or in the mempool, and by what. Spec: B2-36. */
+  | {
+      readonly type: "anchor_spent";
+      readonly channel: number;
+      readonly channelId: ChannelId;
+      readonly peer: NodeId;
+      readonly kind: AnchorSpendKind;
+      readonly holder: Side | undefined;
+      readonly number: number;
     }
   /** A peer broke a rule, or a message of it could not be read. */
   | { readonly type: "violation"; readonly peer: NodeId; readonly problem: string }

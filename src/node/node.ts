@@ -159,6 +159,7 @@ export class SluiceNode {
       records: this.books,
       broadcast: (batch, transaction) => this.broadcast(batch, transaction),
       checkInputs: (check) => this.tend(() => this.checkInputs(check)),
+      lookUp: (runner, number) => this.lookUp(runner, number),
     });
     this.peers = new Peers({
       nodeId: this.nodeId,
@@ -181,7 +182,7 @@ export class SluiceNode {
       submit: (work) => this.journal.submit("other", work),
       onConnect: (batch, block) => {
         this.wallet.connectBlock(batch, block.height, block.transactions);
-        this.channelSet.connectBlock(batch, block);
+        this.channelSet.onChain.connectBlock(batch, block);
         batch.afterCommit(() => {
           this.tend(() => this.rebroadcast());
           // What could not be asked when it was due is asked again.
@@ -191,9 +192,11 @@ export class SluiceNode {
       },
       onDisconnect: (batch, height) => {
         this.wallet.disconnectBlock(batch, height);
-        this.channelSet.disconnectBlock(batch, height);
+        this.channelSet.onChain.disconnectBlock(batch, height);
         batch.afterCommit(() => this.tend(() => this.settleDoubts()));
       },
+      afterConnect: () => this.channelSet.onChain.lookedUp(),
+      onCaughtUp: (batch) => this.channelSet.touchAll(batch),
       onTrouble: (error) => events.emit({ type: "trouble", problem: error.message }),
     });
     this.adopt(stored);
@@ -233,6 +236,7 @@ export class SluiceNode {
   private surroundings(): Surroundings {
     return {
       height: this.follower.height,
+      caughtUp: this.follower.isCaughtUp,
       now: this.options.clock.now(),
       fees: this.fees.estimate,
       policy: this.policy,
@@ -246,6 +250,8 @@ export class SluiceNode {
   async start(): Promise<void> {
     await this.options.chain.connect();
     await this.fees.start();
+    this.channelSet.onChain.startLookUps();
+    await this.channelSet.onChain.lookedUp();
     await this.follower.start();
     await this.rebroadcast();
     await this.settleDoubts();
@@ -256,13 +262,21 @@ export class SluiceNode {
     this.stalls.start();
   }
 
-  /** A transaction entered the mempool: it may pay us. */
+  /** Gives a channel the rows of a commitment that was revoked and is on chain all the same. */
+  private async lookUp(runner: ChannelRunner, number: number): Promise<void> {
+    const rows = await this.options.store.published(runner.index, number);
+    await this.journal.submit("other", (batch) => void runner.run(batch, { type: "evidence", number, ...rows }));
+  }
+
+  /** A transaction entered the mempool: it may pay us, or concern a channel. */
   private seen(raw: Uint8Array): void {
     const parsed = parseTransaction(raw);
     if (!parsed.ok) return;
     const transaction = { txid: transactionId(parsed.value), transaction: parsed.value };
-    this.channelSet.seen(transaction);
-    this.journal.post("other", (batch) => this.wallet.noteUnconfirmed(batch, transaction));
+    this.journal.post("other", (batch) => {
+      this.wallet.noteUnconfirmed(batch, transaction);
+      this.channelSet.onChain.noteUnconfirmed(batch, transaction);
+    });
   }
 
   /** Asks the chain whether inputs that a peer brings are there to be spent. */
@@ -345,7 +359,7 @@ export class SluiceNode {
 
   /** What should be on chain and is not, as far as we know. */
   private async rebroadcast(): Promise<void> {
-    for (const transaction of this.channelSet.broadcasts()) {
+    for (const transaction of this.channelSet.onChain.broadcasts()) {
       const parsed = parseTransaction(transaction);
       if (!parsed.ok) continue;
       await this.journal.submit("other", (batch) => this.wallet.broadcastNoted(batch, parsed.value));

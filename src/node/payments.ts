@@ -1,7 +1,7 @@
 import { err, type Msat, ok, type PaymentHash, type Result, toHex } from "../core/base/index.ts";
 import { sha256 } from "../core/crypto/index.ts";
 import type { InvoiceRow, PaymentRow } from "../core/payment/index.ts";
-import type { ChannelError, HtlcRow, Tell } from "../core/payment-channel/index.ts";
+import { type ChannelError, endpointMargin, type HtlcRow, type Tell } from "../core/payment-channel/index.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ChannelRunner } from "./channel-runner.ts";
 import type { Events } from "./events.ts";
@@ -26,10 +26,11 @@ export type InvoiceRequest = {
 
 type Waiting = { readonly resolve: (payment: PaymentRow) => void; readonly reject: (cause: Error) => void };
 
-/** Blocks from now to the expiry of a payment to its last hop: delay, deadline margin and grace, and some to spare. */
-const OFFERED_EXPIRY = 168;
-/** Confirmation margin and grace that an endpoint needs beyond its own delay. */
-const ENDPOINT_MARGIN = 18 + 3;
+/**
+ * Blocks from now to the expiry of a payment to its last hop: delay, deadline margin and grace, and 75 in which the peer may be
+ * away while its removal is under way.
+ */
+const OFFERED_EXPIRY = 240;
 
 /** The life of payments and invoices. Works only inside journal batches; the channels carry what it decides. */
 export class Payments {
@@ -144,7 +145,7 @@ export class Payments {
   private receive(batch: Batch, runner: ChannelRunner, htlc: HtlcRow, height: number): void {
     const key = toHex(htlc.paymentHash);
     const invoice = this.invoices.get(key);
-    const soonest = height + (runner.state.terms.remote?.delay ?? 0) + ENDPOINT_MARGIN;
+    const soonest = height + endpointMargin(runner.state.terms.remote?.delay ?? 0);
     const failure =
       invoice === undefined || !isAmount(invoice, htlc.amountMsat)
         ? FAILURE.unknown

@@ -145,7 +145,7 @@ describe("two nodes with pre-staging", () => {
     const pair = await new Pair({ bob: { prestageAdds: "ask" } }).open();
     const { alice, bob, world } = pair;
     const expires = await pair.pay(alice, bob);
-    world.chain.mine(168);
+    world.chain.mine(240);
     await world.quiet();
     await pair.expectPayment(alice, expires, { state: "failed" });
     const closes = await pair.pay(alice, bob);

@@ -162,6 +162,14 @@ export interface Store {
   ): Promise<readonly CommitmentRow[]>;
   /** Moments of a channel in order: at most `limit` from ordinal `from` on. */
   moments(channel: number, page: { readonly from: number; readonly limit: number }): Promise<readonly MomentRow[]>;
+  /**
+   * The commitments of that number of either side, and every HTLC that stands in one of them, however long ago: what a
+   * revoked commitment is punished by. Spec: B2-14, B2-37.
+   */
+  published(
+    channel: number,
+    number: number,
+  ): Promise<{ readonly commitments: readonly CommitmentRow[]; readonly htlcs: readonly HtlcRow[] }>;
   close(): Promise<void>;
 }
 

@@ -28,7 +28,8 @@ it.each([false, true])(
       if (bob.node.channel(0)?.stage === "open" && !world.network.deliverOne(0)) break;
     }
     expect((await closing).ok).toBe(true);
-    expect([alice.node.channel(0)?.stage, bob.node.channel(0)?.stage]).toEqual(["open", "close_agreed"]);
+    // Alice has seen it in the mempool.
+    expect([alice.node.channel(0)?.stage, bob.node.channel(0)?.stage]).toEqual(["close_agreed", "close_agreed"]);
     expect(world.chain.waiting()).toHaveLength(1);
     bob.crash();
     await world.quiet();

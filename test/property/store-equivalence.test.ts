@@ -264,7 +264,7 @@ function lifeChange(model: ChannelModel, side: Side, a: number, b: number): Chan
       const transaction = b % 2 === 0 ? script : undefined;
       return {
         type: "funding",
-        row: { txid, outputIndex, amountSat, transaction, confirmedHeight: b, spentHeight: undefined },
+        row: { txid, outputIndex, amountSat, transaction, confirmedHeight: b },
       };
     }
     case 6:

@@ -204,6 +204,7 @@ export class BadPeer {
   context(): Context {
     return {
       height: this.chain.tip.height,
+      caughtUp: true,
       now: 1_700_000_000_000,
       fees: { nextBlock: undefined, relay: RELAY, fallback: FALLBACK },
       policy: DEFAULT_POLICY,

@@ -53,6 +53,10 @@ export function rowsOf(state: ChannelState): ChannelRows {
     revocationSlots: state.revocationSlots,
     clearings: [clearing.local, clearing.remote].filter((row) => row !== undefined),
     closeOffers: state.closeOffers,
+    anchorSpend: state.anchorSpend,
+    chainOutputs: [...state.chainOutputs.values()],
+    sweeps: state.sweeps,
+    knownPreimages: [...state.knownPreimages].map(([htlcId, preimage]) => ({ htlcId, preimage })),
   };
 }
 
@@ -86,6 +90,9 @@ export class Party {
   sent = 0;
   packetAcknowledge = 0;
   height = 100;
+  caughtUp = true;
+  /** Whether the end of a batch looks after deadlines and claims. */
+  defends = false;
   now = 1_700_000_000_000;
   fees = FEES;
   ready = true;
@@ -115,6 +122,7 @@ export class Party {
   context(): Context {
     return {
       height: this.height,
+      caughtUp: this.caughtUp,
       now: this.now,
       fees: this.fees,
       policy: this.policy,
@@ -183,7 +191,7 @@ export class Party {
   flush(): void {
     for (;;) {
       const before = this.changes.length;
-      const error = this.run({ type: "commit" });
+      const error = (this.defends ? this.run({ type: "defend" }) : undefined) ?? this.run({ type: "commit" });
       if (error !== undefined) throw new Error(`${this.name} can't end a batch: ${JSON.stringify(error, text)}`);
       if (this.changes.length === before) return;
     }

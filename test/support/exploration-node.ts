@@ -189,6 +189,7 @@ export class NodeExplorer {
   private context(draft: Draft): Context {
     return {
       height: draft.late ? EXPIRY : this.height,
+      caughtUp: true,
       now: 1_700_000_000_000,
       fees: FEES,
       policy: this.policy,

@@ -1,8 +1,10 @@
 // Rows for the tests of stores. What a test is not about has some value, different in every column.
 import { asChannelId, asNodeId, asPaymentHash, asTxid, msat, sat } from "../../src/core/base/index.ts";
+import { serializeTransaction, type Transaction, transactionId } from "../../src/core/bitcoin/index.ts";
 import { sha256 } from "../../src/core/crypto/index.ts";
 import type { InvoiceRow, PaymentRow } from "../../src/core/payment/index.ts";
 import {
+  type ChainOutputRow,
   type ChannelChange,
   type ChannelRow,
   type CommitmentRow,
@@ -10,6 +12,7 @@ import {
   type HtlcRow,
   otherSide,
   type StageRow,
+  type SweepRow,
   type TotalsRow,
 } from "../../src/core/payment-channel/index.ts";
 import type { CoinRow, OutboxRow, StoreChange, StreamRow } from "../../src/ports/store.ts";
@@ -192,6 +195,42 @@ export function coinRow(seed: number, rest: Partial<CoinRow> = {}): CoinRow {
     height: 100,
     reservedFor: undefined,
     spentHeight: undefined,
+    ...rest,
+  };
+}
+
+export function chainOutputRow(index: number, rest: Partial<ChainOutputRow> = {}): ChainOutputRow {
+  return {
+    txid: asTxid(bytes(32, 20)),
+    index,
+    amountSat: sat(7_000),
+    kind: "offered",
+    htlcId: 3n,
+    witnessScript: bytes(130, index),
+    spend: undefined,
+    ...rest,
+  };
+}
+
+/** A claim of these outputs, as a transaction that can be read. */
+export function sweepRow(claims: readonly number[], rest: Partial<SweepRow> = {}): SweepRow {
+  const { txid } = chainOutputRow(0);
+  const inputs = claims.map((index) => ({
+    txid,
+    index,
+    script: new Uint8Array(0),
+    sequence: 0,
+    witness: [bytes(71, index)],
+  }));
+  const outputs = [{ amountSat: 6_000n, script: bytes(22, 1) }];
+  const transaction: Transaction = { version: 2, inputs, outputs, lockTime: 0 };
+  return {
+    txid: transactionId(transaction),
+    transaction: serializeTransaction(transaction, { witness: true }),
+    feeRate: 2_000,
+    feeSat: sat(1_000),
+    claims,
+    createdHeight: 5,
     ...rest,
   };
 }

@@ -3,17 +3,19 @@ import {
   asChannelId,
   asNodeId,
   asPaymentHash,
+  asTxid,
   InvariantBroken,
   MAX_SATOSHI,
   msat,
   sat,
   toMsat,
 } from "../../src/core/base/index.ts";
-import type { Removal, TotalsRow } from "../../src/core/payment-channel/index.ts";
+import type { HtlcRow, Removal, Side, TotalsRow } from "../../src/core/payment-channel/index.ts";
 import type { HtlcOutcome, LifeRow, MomentRow, RecordRow, TallyRow } from "../../src/ports/record-rows.ts";
 import type { Store, StoreChange, StoredNode } from "../../src/ports/store.ts";
 import {
   bytes,
+  chainOutputRow,
   channelRow,
   coinRow,
   commitmentRow,
@@ -28,6 +30,7 @@ import {
   PAID_PREIMAGE,
   paymentRow,
   streamRow,
+  sweepRow,
   totalsRow,
 } from "./store-rows.ts";
 
@@ -130,7 +133,6 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
           amountSat: MAX_SATOSHI,
           transaction: bytes(300, 6),
           confirmedHeight: 5,
-          spentHeight: 6,
         },
         dualFunding: {
           feeRate: 2_000,
@@ -168,6 +170,27 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
           { side: "remote", number: 7, acknowledge: 8, script: bytes(34, 11) },
         ],
         closeOffers: [{ side: "remote", ordinal: 0, feeSat: sat(900), signature: bytes(64, 12) }],
+        anchorSpend: {
+          txid: asTxid(bytes(32, 20)),
+          transaction: bytes(400, 21),
+          kind: "revoked",
+          holder: "remote",
+          number: 3,
+          height: 77,
+        },
+        chainOutputs: [
+          chainOutputRow(0, { kind: "to_other", htlcId: undefined, witnessScript: undefined }),
+          chainOutputRow(1, {
+            htlcId: 2n ** 64n - 2n,
+            spend: { txid: asTxid(bytes(32, 22)), height: undefined, ours: true },
+          }),
+          chainOutputRow(2, { spend: { txid: asTxid(bytes(32, 22)), height: 79, ours: false } }),
+        ],
+        sweeps: [sweepRow([0, 2], { createdHeight: 78 }), sweepRow([1], { createdHeight: 79 })],
+        knownPreimages: [
+          { htlcId: 0n, preimage: bytes(32, 24) },
+          { htlcId: 1n, preimage: bytes(32, 25) },
+        ],
       } as const;
       await commit(
         ...ofChannel(
@@ -189,6 +212,10 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
           ...rows.revocationSlots.map((slot) => ({ type: "revoked", number: 1, slot }) as const),
           ...rows.clearings.map((clearing) => ({ type: "clearing", row: clearing }) as const),
           ...rows.closeOffers.map((offer) => ({ type: "close_offer", row: offer }) as const),
+          { type: "anchor_spend", row: rows.anchorSpend },
+          ...rows.chainOutputs.map((output) => ({ type: "chain_output", row: output }) as const),
+          ...rows.sweeps.map((sweep) => ({ type: "sweep", row: sweep }) as const),
+          ...rows.knownPreimages.map((known) => ({ type: "known_preimage", row: known }) as const),
           { type: "own_revocation_hash", hash: bytes(32, 13) },
           { type: "acknowledged", acknowledge: 3 },
         ),
@@ -407,7 +434,7 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
       const kept = { record, life, tallies, lastMoment: moments[3] };
       expect((await reloaded()).records).toStrictEqual([{ channel: 1, ...kept, uncounted: [] }]);
       const ended = { ...life, endedAt: 1_700_000_001_000, spendingTxid: coinRow(1).txid, spendingFeeSat: sat(9) };
-      const closed = { ...OPEN, stage: "closed" } as const;
+      const closed = { ...OPEN, stage: "buried" } as const;
       await commit(...ofChannel(1, { type: "stage", row: closed }), { type: "life", row: ended });
       expect((await reloaded()).records).toStrictEqual([]);
       expect(await store.history(1)).toStrictEqual({
@@ -527,8 +554,66 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
       ]);
     });
 
-    it("loads channels until they are closed or abandoned, and keeps their HTLCs for the books", async () => {
-      const stages = ["open", "failed", "close_agreed", "closed", "abandoned"] as const;
+    it("[B2-36] knows nothing of the outputs of a transaction that another one took the place of", async () => {
+      const spend = { txid: asTxid(bytes(32, 1)), transaction: bytes(9, 1), kind: "close", holder: undefined } as const;
+      const row = { ...spend, number: -1, height: undefined };
+      await commit(...createdChannel(1), ...ofChannel(1, { type: "anchor_spend", row }));
+      const sweep = sweepRow([0]);
+      await commit(
+        ...ofChannel(1, { type: "chain_output", row: chainOutputRow(0) }, { type: "sweep", row: sweep }),
+        ...ofChannel(1, { type: "anchor_spend", row: { ...row, height: 9 } }),
+      );
+      expect(await reloadedChannel()).toMatchObject({ chainOutputs: [chainOutputRow(0)], sweeps: [sweep] });
+      await commit(...ofChannel(1, { type: "sweep_dropped", txid: sweep.txid }));
+      expect(await reloadedChannel()).toMatchObject({ chainOutputs: [chainOutputRow(0)], sweeps: [] });
+      await commit(...ofChannel(1, { type: "sweep", row: sweep }));
+      const other = { ...row, txid: asTxid(bytes(32, 2)) };
+      await commit(...ofChannel(1, { type: "anchor_spend", row: other }));
+      expect(await reloadedChannel()).toMatchObject({ anchorSpend: other, chainOutputs: [], sweeps: [] });
+    });
+
+    it("[B2-14] [B2-37] finds the commitments of a number and the HTLCs that stood in them, however long ago", async () => {
+      await commit(...createdChannel(1), ...createdChannel(2));
+      const covering = (holder: Side, number: number, local: number, remote: number) =>
+        ({ type: "commitment", row: { ...commitmentRow(holder, number), coverage: { local, remote } } }) as const;
+      const added = (id: bigint, rest: Partial<HtlcRow>) => ({ type: "htlc_added", row: htlcRow(id, rest) }) as const;
+      const removed = (id: bigint, removedBy: Side, removeNumber: number) =>
+        ({
+          type: "htlc_removed",
+          id,
+          removal: { type: "failed", reason: bytes(1, 1) },
+          removedBy,
+          removeNumber,
+        }) as const;
+      const parts = [
+        covering("local", 4, 10, 20),
+        covering("remote", 4, 12, 18),
+        covering("remote", 5, 30, 40),
+        added(0n, { offerer: "local", addNumber: 10 }),
+        added(2n, { offerer: "local", addNumber: 11 }),
+        added(4n, { offerer: "local", addNumber: 13 }),
+        added(6n, { offerer: "local", addNumber: 1 }),
+        removed(6n, "remote", 18),
+        added(8n, { offerer: "local", addNumber: 1 }),
+        removed(8n, "remote", 21),
+        // Staged by the addressee's accept, or not at all.
+        added(1n, { offerer: "remote", requestNumber: 1, addNumber: 12, removedBy: "local" }),
+        added(3n, { offerer: "remote", requestNumber: 2, addNumber: 0, removedBy: "local" }),
+        added(10n, { offerer: "local", requestNumber: 2, addNumber: 19 }),
+      ] as const;
+      await commit(...ofChannel(1, ...parts), ...ofChannel(2, ...parts.slice(3)));
+      await reloaded();
+      const found = await store.published(1, 4);
+      expect(found.commitments.map(({ holder, number }) => [holder, number])).toStrictEqual([
+        ["local", 4],
+        ["remote", 4],
+      ]);
+      expect(found.htlcs.map(({ id }) => id)).toStrictEqual([0n, 1n, 2n, 8n, 10n]);
+      expect(await store.published(2, 4)).toStrictEqual({ commitments: [], htlcs: [] });
+    });
+
+    it("loads channels until they are buried or abandoned, and keeps their HTLCs for the books", async () => {
+      const stages = ["open", "failed", "close_agreed", "buried", "abandoned"] as const;
       await commit(
         ...stages.flatMap((_, i) => createdChannel(i)),
         ...ofChannel(

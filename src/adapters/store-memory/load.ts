@@ -1,5 +1,15 @@
 import { invariant } from "../../core/base/index.ts";
-import type { ChannelRows, CommitmentRow, FeeRow, HtlcRow, Side, TotalsRow } from "../../core/payment-channel/index.ts";
+import {
+  addedBy,
+  type ChannelRows,
+  type CommitmentRow,
+  type Coverage,
+  type FeeRow,
+  type HtlcRow,
+  type Side,
+  type SweepRow,
+  type TotalsRow,
+} from "../../core/payment-channel/index.ts";
 import {
   type ChannelHistory,
   HTLC_OUTCOMES,
@@ -76,12 +86,16 @@ function liveChannel(tables: ChannelTables | undefined): ChannelRows[] {
       revocationSlots: byNumber(tables.revocationSlots.values(), (row) => row.slot),
       clearings: bySide(tables.clearings.values(), (row) => row.side),
       closeOffers: byNumber(tables.closeOffers.values(), (row) => row.ordinal),
+      anchorSpend: copyRow(tables.anchorSpend.get(0)),
+      chainOutputs: byNumber(tables.chainOutputs.values(), (row) => row.index),
+      sweeps: [...tables.sweeps].sort(bySweep).map(([, row]) => copyRow(row)),
+      knownPreimages: byNumber(tables.knownPreimages.values(), (row) => Number(BigInt.asIntN(64, row.htlcId))),
     },
   ];
 }
 
 function isEnded({ stage }: ChannelRows["stage"]): boolean {
-  return stage === "closed" || stage === "abandoned";
+  return stage === "buried" || stage === "abandoned";
 }
 
 function liveRecord(channel: number, tables: ChannelTables | undefined): StoredNode["records"][number][] {
@@ -149,6 +163,10 @@ function uncounted(tables: ChannelTables): UncountedHtlc[] {
     }));
 }
 
+function bySweep([a, one]: [string, SweepRow], [b, other]: [string, SweepRow]): number {
+  return one.createdHeight - other.createdHeight || (a < b ? -1 : 1);
+}
+
 function bySide<T>(rows: Iterable<T>, side: (row: T) => Side): T[] {
   return byNumber(rows, (row) => SIDES.indexOf(side(row)));
 }
@@ -174,4 +192,21 @@ function liveCommitments(tables: ChannelTables, { remoteUnrevoked }: TotalsRow):
   const all = byNumber(tables.commitments.values(), (row) => row.number);
   const remote = all.filter((row) => row.holder === "remote" && row.number >= remoteUnrevoked);
   return [...all.filter((row) => row.holder === "local").slice(-1), ...remote];
+}
+
+/** The commitments of that number, and every HTLC that stands in one of them. */
+export function publishedOf(
+  tables: ChannelTables | undefined,
+  number: number,
+): { readonly commitments: readonly CommitmentRow[]; readonly htlcs: readonly HtlcRow[] } {
+  if (tables === undefined) return { commitments: [], htlcs: [] };
+  const commitments = SIDES.flatMap((side) => tables.commitments.get(`${side} ${number}`) ?? []);
+  const htlcs = htlcsById(tables).filter((htlc) => commitments.some(({ coverage }) => standsIn(htlc, coverage)));
+  return { commitments: commitments.map(copyRow), htlcs: htlcs.map(copyRow) };
+}
+
+function standsIn(row: HtlcRow, coverage: Coverage): boolean {
+  const { addNumber, removal, removedBy, removeNumber } = row;
+  const isAdded = addNumber > 0 && addNumber <= coverage[addedBy(row)];
+  return isAdded && (removal === undefined || removeNumber > coverage[removedBy]);
 }

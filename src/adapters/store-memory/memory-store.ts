@@ -1,6 +1,6 @@
 import { InvariantBroken, invariant, toHex } from "../../core/base/index.ts";
 import { type Batch, type Store, StoreError } from "../../ports/store.ts";
-import { commitmentPage, historyOf, htlcPage, loadNode, momentPage } from "./load.ts";
+import { commitmentPage, historyOf, htlcPage, loadNode, momentPage, publishedOf } from "./load.ts";
 import { type ChannelTables, emptyTables, type Tables } from "./tables.ts";
 import { copyRow, transaction } from "./transaction.ts";
 import { writeChanges } from "./write.ts";
@@ -79,6 +79,7 @@ function storeOn(tables: Tables): MemoryStore {
     htlcs: async (channel, page) => ofChannel(channel, [], (found) => htlcPage(found, page)),
     commitments: async (channel, page) => ofChannel(channel, [], (found) => commitmentPage(found, page)),
     moments: async (channel, page) => ofChannel(channel, [], (found) => momentPage(found, page)),
+    published: async (channel, number) => read(() => publishedOf(tables.channels.get(channel), number)),
     close: async () => {
       end ??= "closed";
     },

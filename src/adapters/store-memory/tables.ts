@@ -13,7 +13,10 @@ type Each<
     | "revocationHashes"
     | "revocationSlots"
     | "clearings"
-    | "closeOffers",
+    | "closeOffers"
+    | "chainOutputs"
+    | "sweeps"
+    | "knownPreimages",
 > = Map<string, ChannelRows[K][number]>;
 
 /** All rows of one channel. Maps stand for tables, and their keys for primary keys; rows of which there is one have key 0. */
@@ -38,6 +41,10 @@ export type ChannelTables = {
   readonly life: Map<0, LifeRow>;
   readonly tallies: Map<string, TallyRow>;
   readonly moments: Map<number, MomentRow>;
+  readonly anchorSpend: Map<0, One<"anchorSpend">>;
+  readonly chainOutputs: Each<"chainOutputs">;
+  readonly sweeps: Each<"sweeps">;
+  readonly knownPreimages: Each<"knownPreimages">;
 };
 
 export type Tables = {
@@ -75,6 +82,10 @@ export function emptyChannelTables(): ChannelTables {
     life: new Map(),
     tallies: new Map(),
     moments: new Map(),
+    anchorSpend: new Map(),
+    chainOutputs: new Map(),
+    sweeps: new Map(),
+    knownPreimages: new Map(),
   };
 }
 

@@ -178,12 +178,40 @@ function writeChannel(tables: ChannelTables, tx: Transaction, channel: number, c
     case "close_offer":
       tx.insert(tables.closeOffers, `${change.row.ordinal}`, change.row);
       return;
+    case "anchor_spend": {
+      const before = tables.anchorSpend.get(0);
+      if (before !== undefined && toHex(before.txid) !== toHex(change.row.txid)) {
+        clear(tables.chainOutputs, tx);
+        clear(tables.sweeps, tx);
+      }
+      tx.set(tables.anchorSpend, 0, change.row);
+      return;
+    }
+    case "chain_output":
+      tx.set(tables.chainOutputs, `${change.row.index}`, change.row);
+      return;
+    case "sweep":
+      tx.insert(tables.sweeps, toHex(change.row.txid), change.row);
+      return;
+    case "sweep_dropped":
+      tx.remove(tables.sweeps, toHex(change.txid));
+      return;
+    case "known_preimage":
+      tx.set(tables.knownPreimages, `${change.row.htlcId}`, change.row);
+      return;
+    case "known_preimage_dropped":
+      tx.remove(tables.knownPreimages, `${change.htlcId}`);
+      return;
     case "own_revocation_hash":
     case "acknowledged":
       return;
     default:
       assertNever(change);
   }
+}
+
+function clear<T>(table: Map<string, T>, tx: Transaction): void {
+  for (const key of [...table.keys()]) tx.remove(table, key);
 }
 
 /** Only hashes of commitments that are not signed yet are kept. */

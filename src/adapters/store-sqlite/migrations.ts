@@ -42,11 +42,11 @@ CREATE TABLE stage (
   stage TEXT NOT NULL, open_complete_sent INTEGER NOT NULL, open_complete_received INTEGER NOT NULL, failure TEXT,
   error_due INTEGER NOT NULL, frozen TEXT
 ) STRICT;
-CREATE INDEX stage_live ON stage (channel) WHERE stage NOT IN ('closed', 'abandoned');
+CREATE INDEX stage_live ON stage (channel) WHERE stage NOT IN ('buried', 'abandoned');
 CREATE TABLE funding (
   channel INTEGER PRIMARY KEY REFERENCES channel,
   txid BLOB NOT NULL, output_index INTEGER NOT NULL, amount_sat INTEGER NOT NULL, raw_transaction BLOB,
-  confirmed_height INTEGER, spent_height INTEGER
+  confirmed_height INTEGER
 ) STRICT;
 -- Where both parties fund the channel. Inputs are written once; their signatures come later.
 CREATE TABLE dual_funding (
@@ -146,6 +146,27 @@ CREATE TABLE close_offer (
   channel INTEGER NOT NULL REFERENCES channel, ordinal INTEGER NOT NULL,
   side INTEGER NOT NULL, fee_sat INTEGER NOT NULL, signature BLOB NOT NULL,
   PRIMARY KEY (channel, ordinal)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE anchor_spend (
+  channel INTEGER PRIMARY KEY REFERENCES channel,
+  txid BLOB NOT NULL, raw_transaction BLOB NOT NULL, kind TEXT NOT NULL, holder INTEGER, number INTEGER NOT NULL,
+  height INTEGER
+) STRICT;
+CREATE TABLE chain_output (
+  channel INTEGER NOT NULL REFERENCES channel, output_index INTEGER NOT NULL,
+  txid BLOB NOT NULL, amount_sat INTEGER NOT NULL, kind TEXT NOT NULL, htlc_id INTEGER, witness_script BLOB,
+  spend_txid BLOB, spend_height INTEGER, spend_ours INTEGER,
+  PRIMARY KEY (channel, output_index)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sweep (
+  channel INTEGER NOT NULL REFERENCES channel, txid BLOB NOT NULL,
+  raw_transaction BLOB NOT NULL, fee_rate INTEGER NOT NULL, fee_sat INTEGER NOT NULL, created_height INTEGER NOT NULL,
+  PRIMARY KEY (channel, txid)
+) STRICT;
+CREATE TABLE known_preimage (
+  channel INTEGER NOT NULL REFERENCES channel, htlc_id INTEGER NOT NULL, preimage BLOB NOT NULL,
+  PRIMARY KEY (channel, htlc_id)
 ) STRICT, WITHOUT ROWID;
 
 -- Tables in order of writing plus an index in random order: the row's later update then touches pages that are near each

@@ -32,6 +32,7 @@ import {
   sideToSql,
 } from "./columns.ts";
 import type { SqlEngine, SqlRow } from "./engine.ts";
+import { onChainReader } from "./on-chain.ts";
 
 const STAGES: Readonly<Record<Stage, true>> = {
   awaiting_funding_response: true,
@@ -45,6 +46,7 @@ const STAGES: Readonly<Record<Stage, true>> = {
   open: true,
   close_agreed: true,
   closed: true,
+  buried: true,
   abandoned: true,
   failed: true,
 };
@@ -55,7 +57,7 @@ export function channelReader(engine: SqlEngine): () => ChannelRows[] {
   const channels = engine.prepare(
     `SELECT channel.*, stage.*, totals.* FROM stage INDEXED BY stage_live
      CROSS JOIN channel USING (channel) CROSS JOIN totals USING (channel)
-     WHERE stage NOT IN ('closed', 'abandoned') ORDER BY channel`,
+     WHERE stage NOT IN ('buried', 'abandoned') ORDER BY channel`,
   );
   const funding = engine.prepare("SELECT * FROM funding WHERE channel = ?");
   const dual = engine.prepare("SELECT * FROM dual_funding WHERE channel = ?");
@@ -63,6 +65,7 @@ export function channelReader(engine: SqlEngine): () => ChannelRows[] {
   const ofChannel = (table: string) => engine.prepare(`SELECT * FROM ${table} WHERE channel = ? ORDER BY 1, 2`);
   const [terms, hashes, slots] = [ofChannel("terms"), ofChannel("revocation_hash"), ofChannel("revocation_slot")];
   const [clearings, offers] = [ofChannel("clearing"), ofChannel("close_offer")];
+  const onChain = onChainReader(engine);
   const liveHtlcs = htlcReader(engine);
   const liveRequests = requestReader(engine);
   const liveCommitments = commitmentReader(engine);
@@ -82,7 +85,7 @@ export function channelReader(engine: SqlEngine): () => ChannelRows[] {
         stage: toStage(row),
         funding: found && toFunding(found),
         dualFunding: foundDual && toDualFunding(foundDual),
-        fundingShares: foundDual ? shares(index) : [],
+        fundingShares: shares(index),
         totals,
         htlcs: liveHtlcs(index, totals),
         removalRequests: channel.prestage ? liveRequests(index) : [],
@@ -94,6 +97,7 @@ export function channelReader(engine: SqlEngine): () => ChannelRows[] {
         revocationSlots: slots.all(index).map(toSlot),
         clearings: clearings.all(index).map(toClearing),
         closeOffers: offers.all(index).map(toCloseOffer),
+        ...onChain(index),
       };
     });
 }
@@ -174,6 +178,30 @@ function feeReader(engine: SqlEngine): (channel: number, totals: TotalsRow) => F
     }));
 }
 
+/** Prepares what reads the commitments of a number, and every HTLC that stands in one of them, however long ago. */
+export function publishedReader(
+  engine: SqlEngine,
+): (
+  channel: number,
+  number: number,
+) => { readonly commitments: readonly CommitmentRow[]; readonly htlcs: readonly HtlcRow[] } {
+  const found = engine.prepare("SELECT * FROM commitment WHERE channel = ? AND number = ? ORDER BY holder");
+  const standing = engine.prepare(
+    `SELECT * FROM htlc WHERE channel = ? AND EXISTS (
+       SELECT 1 FROM commitment WHERE commitment.channel = htlc.channel AND number = ?
+         AND add_number > 0
+         AND add_number <= iif((offerer = 0) = (request_number IS NULL), covers_local, covers_remote)
+         AND (remove_number IS NULL OR remove_number > iif(removed_by = 0, covers_local, covers_remote)))`,
+  );
+  return (channel, number) => ({
+    commitments: found.all(channel, number).map(toCommitment),
+    htlcs: standing
+      .all(channel, number)
+      .map(toHtlc)
+      .sort((a, b) => (a.id < b.id ? -1 : 1)),
+  });
+}
+
 export function toChannel(row: SqlRow): ChannelRow {
   const planned = readOptional(row, "planned_amount_sat", readBigInt);
   return {
@@ -222,7 +250,6 @@ export function toFunding(row: SqlRow): FundingRow {
     amountSat: sat(readBigInt(row, "amount_sat")),
     transaction: readOptional(row, "raw_transaction", readBytes),
     confirmedHeight: readOptional(row, "confirmed_height", readNumber),
-    spentHeight: readOptional(row, "spent_height", readNumber),
   };
 }
 

@@ -3,6 +3,7 @@ import { type Batch, type Store, StoreError } from "../../ports/store.ts";
 import { readNumber, UnreadableRow } from "./columns.ts";
 import type { SqlEngine } from "./engine.ts";
 import { type Doing, toStoreError } from "./errors.ts";
+import { publishedReader } from "./read-channel.ts";
 import { commitmentPageReader, historyReader, htlcPageReader, momentPageReader } from "./read-history.ts";
 import { invoiceReader, nodeReader, paymentReader } from "./read-node.ts";
 import { batchWriter } from "./write-batch.ts";
@@ -24,6 +25,7 @@ export function sqliteStore(engine: SqlEngine, file: string, onClose: () => void
     htlcs: htlcPageReader(engine),
     commitments: commitmentPageReader(engine),
     moments: momentPageReader(engine),
+    published: publishedReader(engine),
   };
   const transaction = transactionOn(engine);
   const write = batchWriter(engine);
@@ -95,6 +97,7 @@ export function sqliteStore(engine: SqlEngine, file: string, onClose: () => void
     htlcs: async (channel, page) => read(() => readers.htlcs(channel, page)),
     commitments: async (channel, page) => read(() => readers.commitments(channel, page)),
     moments: async (channel, page) => read(() => readers.moments(channel, page)),
+    published: async (channel, number) => read(() => readers.published(channel, number)),
     close: async () => {
       if (!isOpen) return;
       isOpen = false;

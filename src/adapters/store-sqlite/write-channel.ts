@@ -2,6 +2,7 @@ import { assertNever, invariant } from "../../core/base/index.ts";
 import type { ChannelChange, CommitmentRow, HtlcRow, TotalsRow } from "../../core/payment-channel/index.ts";
 import { booleanToSql, readText, sideToSql, uint64ToSql } from "./columns.ts";
 import type { SqlEngine } from "./engine.ts";
+import { onChainWriter } from "./on-chain.ts";
 import { insert, upsert } from "./statements.ts";
 
 type OfType<T extends ChannelChange["type"]> = Extract<ChannelChange, { type: T }>;
@@ -15,6 +16,7 @@ export function channelWriter(engine: SqlEngine): (channel: number, change: Chan
   const writeTotals = totalsWriter(engine);
   const writeLife = lifeWriter(engine);
   const writeDual = dualWriter(engine);
+  const writeOnChain = onChainWriter(engine);
   const addFee = insert(engine, "fee", "channel owner number fee_rate");
   const setSlot = upsert(engine, "revocation_slot", "channel slot", "chain_index preimage");
   const setHash = upsert(engine, "revocation_hash", "channel number", "hash");
@@ -47,6 +49,14 @@ export function channelWriter(engine: SqlEngine): (channel: number, change: Chan
       case "dual_funding":
       case "funding_share":
         writeDual(channel, change);
+        return;
+      case "anchor_spend":
+      case "chain_output":
+      case "sweep":
+      case "sweep_dropped":
+      case "known_preimage":
+      case "known_preimage_dropped":
+        writeOnChain(channel, change);
         return;
       case "own_revocation_hash":
       case "acknowledged":
@@ -211,7 +221,7 @@ function lifeWriter(engine: SqlEngine) {
     engine,
     "funding",
     "channel",
-    "txid output_index amount_sat raw_transaction confirmed_height spent_height",
+    "txid output_index amount_sat raw_transaction confirmed_height",
   );
   const setClearing = upsert(engine, "clearing", "channel side", "number acknowledge script");
   const addOffer = insert(engine, "close_offer", "channel ordinal side fee_sat signature");
@@ -255,9 +265,8 @@ function lifeWriter(engine: SqlEngine) {
         return;
       }
       case "funding": {
-        const { txid, outputIndex, amountSat, transaction, confirmedHeight, spentHeight } = change.row;
-        const heights = [confirmedHeight ?? null, spentHeight ?? null];
-        setFunding.run(channel, txid, outputIndex, amountSat, transaction ?? null, ...heights);
+        const { txid, outputIndex, amountSat, transaction, confirmedHeight } = change.row;
+        setFunding.run(channel, txid, outputIndex, amountSat, transaction ?? null, confirmedHeight ?? null);
         return;
       }
       case "clearing": {

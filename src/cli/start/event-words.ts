@@ -39,6 +39,8 @@ export function eventWords(event: NodeEvent): string {
       const where = event.height === undefined ? "in the mempool" : `in block ${event.height}`;
       return `channel ${event.channel}: another transaction spends an input of its funding, ${where}`;
     }
+    case "anchor_spent":
+      return `the anchor of channel ${event.channel} is spent: ${spentBy(event)}`;
     case "broadcast_rejected":
       return `the chain refused a transaction: ${event.reason}`;
     case "trouble":
@@ -49,5 +51,20 @@ export function eventWords(event: NodeEvent): string {
       return `the node stopped by itself: ${event.cause instanceof Error ? event.cause.message : String(event.cause)}`;
     default:
       return assertNever(event);
+  }
+}
+
+function spentBy({ kind, holder, number }: Extract<NodeEvent, { type: "anchor_spent" }>): string {
+  switch (kind) {
+    case "close":
+      return "a cooperative close";
+    case "commitment":
+      return `${holder === "local" ? "our" : "the peer's"} commitment ${number}`;
+    case "revoked":
+      return `commitment ${number}, which was revoked`;
+    case "unknown":
+      return "a transaction that this node knows nothing of";
+    default:
+      return assertNever(kind);
   }
 }

@@ -13,7 +13,7 @@ import {
 import { EXIT } from "../exit-code.ts";
 import { Failure } from "../failure.ts";
 
-/** Not `main`: a node that does not enforce its channels on chain yet must not hold real money. */
+/** Not `main`: a node that does not recognise an old copy of its data in time must not hold real money. */
 export const NETWORKS = ["test", "signet", "regtest"] as const;
 export const CHAINS = ["bitcoind", "embedded"] as const;
 

@@ -102,6 +102,12 @@ export function claimWitnessWeight(spend: Spend): number {
   return witnessSize(witnessOf(spend, new Uint8Array(MAX_WITNESS_SIGNATURE_BYTES)));
 }
 
+/** What a claim adds to a transaction, with the longest signature: serialised bytes, and virtual bytes (of a quarter unit, too). */
+export function claimSize(spend: Spend): { readonly bytes: number; readonly virtual: number } {
+  const witness = claimWitnessWeight(spend);
+  return { bytes: 41 + witness, virtual: (164 + witness) / 4 };
+}
+
 /** The hash that the key of input `index` signs. */
 export function claimSighash(transaction: Transaction, index: number, claim: Claim): Uint8Array {
   const { spend, amountSat } = claim;

@@ -8,7 +8,15 @@ export {
   type ToSelfTerms,
   toSelfScript,
 } from "./channel-scripts.ts";
-export { type Claim, type ClaimTooSmall, claimSighash, claimTransaction, claimWitness, type Spend } from "./claims.ts";
+export {
+  type Claim,
+  type ClaimTooSmall,
+  claimSighash,
+  claimSize,
+  claimTransaction,
+  claimWitness,
+  type Spend,
+} from "./claims.ts";
 export { type BadClose, type Close, type CloseSide, closeTransaction } from "./close.ts";
 export {
   type Coin,
@@ -33,7 +41,7 @@ export {
   type CommitmentBuffer,
   createCommitmentBuffer,
 } from "./commitment-buffer.ts";
-export { numberMask } from "./commitment-number.ts";
+export { commitmentNumberOf, numberMask } from "./commitment-number.ts";
 export { commitmentByteCount, commitmentFee, DUST_LIMIT_SAT, isDust, splitFee } from "./fee.ts";
 export {
   type FundingInput,

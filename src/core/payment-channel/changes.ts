@@ -1,7 +1,9 @@
-import { assertNever, type ChannelId, invariant } from "../base/index.ts";
+import { assertNever, type ChannelId, equalBytes, invariant, type Txid } from "../base/index.ts";
 import type { RevocationSlot } from "../crypto/index.ts";
 import {
+  type AnchorSpendRow,
   addedBy,
+  type ChainOutputRow,
   type ChannelRow,
   type ClearingRow,
   type CloseOfferRow,
@@ -13,11 +15,13 @@ import {
   type FundingShareRow,
   type HtlcRow,
   isRequested,
+  type KnownPreimageRow,
   type Removal,
   type RemovalRequestRow,
   type RevocationHashRow,
   type Side,
   type StageRow,
+  type SweepRow,
   type TermsRow,
   type TotalsRow,
 } from "./rows.ts";
@@ -66,6 +70,14 @@ export type ChannelChange =
   | { readonly type: "own_revocation_hash"; readonly hash: Uint8Array }
   | { readonly type: "clearing"; readonly row: ClearingRow }
   | { readonly type: "close_offer"; readonly row: CloseOfferRow }
+  /** Inserts or replaces. With another transaction than before, what was known of the outputs of that one is void. */
+  | { readonly type: "anchor_spend"; readonly row: AnchorSpendRow }
+  | { readonly type: "chain_output"; readonly row: ChainOutputRow }
+  | { readonly type: "sweep"; readonly row: SweepRow }
+  | { readonly type: "sweep_dropped"; readonly txid: Txid }
+  | { readonly type: "known_preimage"; readonly row: KnownPreimageRow }
+  /** A message carries it now. */
+  | { readonly type: "known_preimage_dropped"; readonly htlcId: bigint }
   /** The peer has processed our messages up to here. Not stored: the session with the peer knows it. */
   | { readonly type: "acknowledged"; readonly acknowledge: number };
 
@@ -135,12 +147,38 @@ function applyOne(state: ChannelState, change: ChannelChange): void {
     case "close_offer":
       state.closeOffers.push(change.row);
       return;
+    case "anchor_spend":
+      applyAnchorSpend(state, change.row);
+      return;
+    case "chain_output":
+      state.chainOutputs.set(change.row.index, change.row);
+      return;
+    case "sweep":
+      state.sweeps.push(change.row);
+      return;
+    case "sweep_dropped":
+      state.sweeps = state.sweeps.filter(({ txid }) => !equalBytes(txid, change.txid));
+      return;
+    case "known_preimage":
+      state.knownPreimages.set(change.row.htlcId, change.row.preimage);
+      return;
+    case "known_preimage_dropped":
+      state.knownPreimages.delete(change.htlcId);
+      return;
     case "acknowledged":
       applyAcknowledge(state, change.acknowledge);
       return;
     default:
       assertNever(change);
   }
+}
+
+function applyAnchorSpend(state: ChannelState, row: AnchorSpendRow): void {
+  if (state.anchorSpend !== undefined && !equalBytes(state.anchorSpend.txid, row.txid)) {
+    state.chainOutputs.clear();
+    state.sweeps = [];
+  }
+  state.anchorSpend = row;
 }
 
 /** Set only while the channel opens; afterwards the row follows from what `apply` does. */

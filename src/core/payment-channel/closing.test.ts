@@ -2,8 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ChannelPair, FEES, flipped, hashOf, type Party, rowsOf, secret } from "../../../test/support/channel-pair.ts";
 import { asTxid, type Msat, type Satoshi, sat } from "../base/index.ts";
-import { parseTransaction, payToWitnessPublicKeyHash, transactionId, virtualSize } from "../bitcoin/index.ts";
-import { agreedClose, midpoint, newestClose } from "./closing.ts";
+import { parseTransaction, payToWitnessPublicKeyHash, type Transaction, virtualSize } from "../bitcoin/index.ts";
+import { midpoint, newestClose } from "./closing.ts";
+import { lastWord } from "./force-close.ts";
 import { step } from "./step.ts";
 
 const CLOSE = { type: "close", script: undefined } as const;
@@ -348,9 +349,10 @@ describe("close_signature", () => {
     bob.outgoing.length = 0;
     const parsed = parseTransaction(bob.broadcasts.at(-1) ?? new Uint8Array(0));
     if (!parsed.ok) throw new Error("no close");
-    expect(alice.run({ type: "funding_spent", height: 120, txid: transactionId(parsed.value) })).toBeUndefined();
+    expect(alice.run({ type: "anchor_spent", height: 120, transaction: parsed.value })).toBeUndefined();
     expect(alice.channel.stage).toMatchObject({ stage: "close_agreed", failure: undefined });
     alice.height = 125;
+    alice.defends = true;
     alice.flush();
     expect(alice.channel.stage.stage).toBe("closed");
   });
@@ -368,16 +370,16 @@ describe("close_signature", () => {
     const unsigned = bob.loaded({ ...rowsOf(bob.channel), stage: bob.channel.stage });
     const close = newestClose(unsigned, bob.context());
     expect(close).toBeDefined();
-    const spend = (txid: ReturnType<typeof asTxid>) => {
-      const result = step(alice.channel, { type: "funding_spent", height: 120, txid }, alice.context());
+    const spend = (transaction: Transaction) => {
+      const result = step(alice.channel, { type: "anchor_spent", height: 120, transaction }, alice.context());
       if (!result.ok) throw new Error(result.error.type);
       return result.value.changes.flatMap((change) => (change.type === "stage" ? [change.row.stage] : []));
     };
-    expect(spend(asTxid(new Uint8Array(32).fill(1)))).toEqual(["failed"]);
     const parsed = parseTransaction(close ?? new Uint8Array(0));
     if (!parsed.ok) throw new Error("no close");
+    expect(spend({ ...parsed.value, outputs: [] })).toEqual(["failed"]);
     // Alice's own offer of 100 satoshi, with Bob's signature, is one.
-    expect(spend(transactionId(parsed.value))).toEqual(["close_agreed"]);
+    expect(spend(parsed.value)).toEqual(["close_agreed"]);
   });
 
   it("[B2-33] first offers that cross meet in the middle", () => {
@@ -521,28 +523,38 @@ describe("an agreed close", () => {
     agreed(pair);
     for (const party of [pair.alice, pair.bob]) {
       party.state = party.loaded(rowsOf(party.channel));
-      expect(agreedClose(party.channel, party.context())).toEqual(party.broadcasts.at(-1));
+      expect(lastWord(party.channel, party.context())).toEqual(party.broadcasts.at(-1));
     }
-    expect(agreedClose(new ChannelPair().open().alice.channel, pair.alice.context())).toBeUndefined();
+    expect(lastWord(new ChannelPair().open().alice.channel, pair.alice.context())).toBeUndefined();
   });
 
-  it("[LW-2] [B2-56] ends the channel once it is buried, not when it is undone before", () => {
+  it("[LW-2] [B2-38] [B2-56] ends the channel once it is buried, not when it is undone before", () => {
     const pair = drained();
     pair.settle();
     const { alice } = pair;
-    alice.run({ type: "funding_spent", height: 120 });
-    alice.height = 124;
-    alice.flush();
-    expect(alice.channel.stage.stage).toBe("close_agreed");
-    alice.run({ type: "funding_spent", height: undefined });
-    alice.height = 125;
-    alice.flush();
-    expect(alice.channel.stage.stage).toBe("close_agreed");
-    alice.run({ type: "funding_spent", height: 124 });
-    alice.height = 129;
-    alice.flush();
-    expect(alice.channel.stage.stage).toBe("closed");
+    alice.defends = true;
+    const parsed = parseTransaction(alice.broadcasts.at(-1) ?? new Uint8Array(0));
+    if (!parsed.ok) throw new Error("a close was broadcast");
+    const transaction = parsed.value;
+    const at = (height: number) => {
+      alice.height = height;
+      alice.flush();
+      return alice.channel.stage.stage;
+    };
+    alice.run({ type: "anchor_spent", transaction, height: 120 });
+    expect(alice.channel.anchorSpend).toMatchObject({ kind: "close", height: 120 });
+    expect(at(124)).toBe("close_agreed");
+    alice.run({ type: "anchor_unspent" });
+    expect(at(125)).toBe("close_agreed");
+    alice.run({ type: "anchor_spent", transaction, height: 124 });
+    expect(at(128)).toBe("close_agreed");
+    expect(at(129)).toBe("closed");
     expect(alice.judge({ type: "close_clearing" })).toBeUndefined();
+    alice.run({ type: "anchor_unspent" });
+    expect(at(130)).toBe("close_agreed");
+    alice.run({ type: "anchor_spent", transaction, height: 131 });
+    expect(at(229)).toBe("closed");
+    expect(at(230)).toBe("buried");
   });
 
   it("[B2-56] is not undone by an error or a command that comes after it", () => {
@@ -573,7 +585,7 @@ describe("a negotiation that breaks off", () => {
     const parsed = parseTransaction(alice.broadcasts.at(-1) ?? new Uint8Array());
     const paid = parsed.ok ? parsed.value.outputs.reduce((sum, { amountSat }) => sum + amountSat, 0n) : 0n;
     expect(1_000_000n - paid).toBe(1_000n);
-    expect(agreedClose(alice.channel, alice.context())).toEqual(alice.broadcasts.at(-1));
+    expect(lastWord(alice.channel, alice.context())).toEqual(alice.broadcasts.at(-1));
   });
 
   it("[B2-43] without one falls back to the newest commitment", () => {

@@ -10,7 +10,7 @@
 //
 // Seed 000's two-message close is the case in which the first offer is taken.
 
-import { equalBytes, invariant, type Result, type Satoshi, type Txid } from "../base/index.ts";
+import { invariant, type Result, type Satoshi } from "../base/index.ts";
 import {
   anchorScript,
   type Close,
@@ -21,7 +21,6 @@ import {
   payToWitnessPublicKeyHash,
   serializeTransaction,
   type Transaction,
-  transactionId,
   virtualSize,
   withAnchorWitness,
 } from "../bitcoin/index.ts";
@@ -290,18 +289,10 @@ function agree(
   );
 }
 
-/** Whether the transaction is a close that we signed: the peer has signed it too, then. Spec: LS-7, LW-2. */
-export function isCloseOffered(state: ChannelState, txid: Txid): boolean {
-  return state.closeOffers.some(({ side, feeSat }) => {
-    if (side === "remote") return false;
-    const built = closing(state, feeSat);
-    return built.ok && equalBytes(transactionId(built.value.transaction), txid);
-  });
-}
-
-/** The agreed close, signed by both, for broadcasting it again after a restart. */
-export function agreedClose(state: ChannelState, context: Pick<Context, "signer" | "keys">): Uint8Array | undefined {
-  return state.stage.stage === "close_agreed" ? newestClose(state, context) : undefined;
+/** The close at a fee, unsigned; undefined where there is none. For recognising it on chain. */
+export function closeAt(state: ChannelState, feeSat: Satoshi): Transaction | undefined {
+  const built = closing(state, feeSat);
+  return built.ok ? built.value.transaction : undefined;
 }
 
 /** The close by the peer's newest close_signature, signed by us too: what counts when the channel fails. Spec: B2-43, B2-56. */

@@ -150,7 +150,7 @@ describe("cancelling", () => {
     must(pair.alice.run({ type: "fail", error: { type: "failed_by_user", rule: "B2-43" }, notify: false }));
     must(cancel(pair.alice));
     must(pair.sign("alice"));
-    expect(pair.alice.broadcasts).toHaveLength(1);
+    expect(pair.alice.broadcasts).toHaveLength(2);
   });
 
   it("[LS-5] is refused where there is nothing to cancel", () => {

@@ -1,7 +1,8 @@
 export { apply, type ChannelChange } from "./changes.ts";
-export { agreedClose } from "./closing.ts";
+export { endpointMargin } from "./deadlines.ts";
 export { acceptDual, beginDual, type DualRequest, fundingFeeRate } from "./dual-funding.ts";
 export { isUnsignedDual } from "./dual-funding-end.ts";
+export { unconfirmedSweeps } from "./enforcement.ts";
 export {
   CHANNEL_ERROR_TYPES,
   type ChannelError,
@@ -11,6 +12,7 @@ export {
   reactionTo,
 } from "./errors.ts";
 export { feeShortfall } from "./fees.ts";
+export { lastWord } from "./force-close.ts";
 export {
   type CommitmentState,
   commitmentState,
@@ -23,7 +25,10 @@ export type { Step, StepResult } from "./outcome.ts";
 export { ownRevocationHash } from "./own-revocation.ts";
 export { type ChannelPolicy, DEFAULT_POLICY, type FeeEstimate } from "./policy.ts";
 export {
+  type AnchorSpendKind,
+  type AnchorSpendRow,
   addedBy,
+  type ChainOutputRow,
   type ChannelRow,
   type ChannelRows,
   type ClearingRow,
@@ -35,6 +40,7 @@ export {
   type FundingRow,
   type FundingShareRow,
   type HtlcRow,
+  type KnownPreimageRow,
   otherSide,
   type Removal,
   type RemovalRequestRow,
@@ -42,6 +48,7 @@ export {
   type Side,
   type Stage,
   type StageRow,
+  type SweepRow,
   type TermsRow,
   type TotalsRow,
 } from "./rows.ts";

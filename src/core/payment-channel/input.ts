@@ -4,11 +4,13 @@ import type { KeyPaths, Signer } from "../crypto/index.ts";
 import type { Pkt, PktMessage } from "../wire/index.ts";
 import type { ChannelError } from "./errors.ts";
 import type { ChannelPolicy, FeeEstimate } from "./policy.ts";
-import type { HtlcRow, Stage } from "./rows.ts";
+import type { AnchorSpendKind, CommitmentRow, HtlcRow, Side, Stage } from "./rows.ts";
 
 /** Plain data that a step may look at, and the synchronous signer. */
 export type Context = {
   readonly height: number;
+  /** Whether `height` is the tip of the chain, as far as we know, and no block on the way there. */
+  readonly caughtUp: boolean;
   /** Milliseconds since 1970. */
   readonly now: number;
   readonly fees: FeeEstimate;
@@ -99,6 +101,8 @@ export type Input =
   | { readonly type: "set_fee"; readonly feeRate: number }
   /** Close cooperatively, to `script` or to the final key. */
   | { readonly type: "close"; readonly script: Uint8Array | undefined }
+  /** End of a batch, for a channel whose updates have stopped too: deadlines, claims, and how final the end is. */
+  | { readonly type: "defend" }
   /** End of a batch: sign once for the whole group of changes. Spec: LS-25. */
   | { readonly type: "commit" }
   /** The anchor transaction is in the block at `height`; `output` is what it really has at the output index. */
@@ -111,8 +115,29 @@ export type Input =
     }
   /** A reorganisation took the anchor's block away. */
   | { readonly type: "funding_unconfirmed" }
-  /** The transaction `txid` in the block at `height` spends the anchor; undefined: a reorganisation took that block away. */
-  | { readonly type: "funding_spent"; readonly height: number | undefined; readonly txid?: Txid }
+  /** A transaction spends the anchor: in the block at `height`, or in the mempool. Spec: B2-36. */
+  | { readonly type: "anchor_spent"; readonly transaction: Transaction; readonly height: number | undefined }
+  /** A reorganisation took the block with the anchor's spend away. */
+  | { readonly type: "anchor_unspent" }
+  /** What `look_up` asked for: commitments of that number, of either side, and the HTLCs that they can hold. */
+  | {
+      readonly type: "evidence";
+      readonly number: number;
+      readonly commitments: readonly CommitmentRow[];
+      readonly htlcs: readonly HtlcRow[];
+    }
+  /** Input `inputIndex` of a transaction spends output `index` of the anchor's spend; as with `anchor_spent`. */
+  | {
+      readonly type: "output_spent";
+      readonly index: number;
+      readonly transaction: Transaction;
+      readonly inputIndex: number;
+      readonly height: number | undefined;
+    }
+  /** A reorganisation took the block of that spend away. */
+  | { readonly type: "output_unspent"; readonly index: number }
+  /** The block at the context's height has been processed whole. Comes once for each height, more often only after a reorganisation. */
+  | { readonly type: "block" }
   /** End the channel because of `error`. `notify`: tell the peer, unless the peer told us. Spec: B2-42. */
   | { readonly type: "fail"; readonly error: ChannelError; readonly notify: boolean };
 
@@ -154,12 +179,21 @@ export type Tell =
 
 export type ChannelEvent =
   | { readonly type: "stage_changed"; readonly stage: Stage; readonly failure: string | undefined }
-  | { readonly type: "renamed"; readonly from: ChannelId; readonly to: ChannelId };
+  | { readonly type: "renamed"; readonly from: ChannelId; readonly to: ChannelId }
+  /** The anchor is spent, and by what. */
+  | {
+      readonly type: "anchor_spent";
+      readonly kind: AnchorSpendKind;
+      readonly holder: Side | undefined;
+      readonly number: number;
+    };
 
 /** What is to be done once the batch is committed. Each is idempotent. */
 export type Effect =
   /** Packets get consecutive numbers from `nextPacketNumber`, in the order of the effects. */
   | { readonly type: "send"; readonly packet: Pkt }
   | { readonly type: "broadcast"; readonly transaction: Uint8Array }
+  /** The rows of the revoked commitment `number` are wanted: the answer is `evidence`. */
+  | { readonly type: "look_up"; readonly number: number }
   | { readonly type: "tell"; readonly tell: Tell }
   | { readonly type: "event"; readonly event: ChannelEvent };

@@ -180,7 +180,6 @@ export function funded(state: ChannelState, input: Extract<Input, { type: "funde
     amountSat,
     transaction,
     confirmedHeight: undefined,
-    spentHeight: undefined,
   };
   const { changes, remote, funded: after } = firstCommitments(state, funding, 0n, context);
   const commitSignature = signCommitment(after, remote, context);
@@ -210,7 +209,6 @@ export function receiveOpenAnchor(state: ChannelState, message: OpenAnchor, cont
     amountSat: message.amountSat,
     transaction: undefined,
     confirmedHeight: undefined,
-    spentHeight: undefined,
   };
   const { changes, local, remote, funded: after } = firstCommitments(state, funding, 0n, context);
   if (!verifyCommitment(after, local, message.commitSignature, context.buffer)) {

@@ -86,7 +86,8 @@ function inAnyCase(
 
 const REFUSALS: readonly Refusal[] = [
   ...inAnyCase("not_open", "B2-13", anchored),
-  ...inAnyCase("peer_not_ready", "B2-4", withHtlc, away),
+  // But for a fulfil, which is kept: see the removals.
+  ...inAnyCase("peer_not_ready", "B2-4", withHtlc, away).filter(({ asked }) => asked !== "a fulfil"),
   {
     type: "not_open",
     rule: "LW-3",

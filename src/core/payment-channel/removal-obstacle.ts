@@ -24,7 +24,7 @@ export function removalObstacle(
 }
 
 /** Scripts take a preimage of 32 bytes only, whatever else may have the same hash. */
-function isPreimage(preimage: Uint8Array, paymentHash: Uint8Array): boolean {
+export function isPreimage(preimage: Uint8Array, paymentHash: Uint8Array): boolean {
   return preimage.length === 32 && equalBytes(sha256(preimage), paymentHash);
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ChannelPair, flipped, secret } from "../../../test/support/channel-pair.ts";
+import { ChannelPair, flipped, rowsOf, secret } from "../../../test/support/channel-pair.ts";
 import { asPaymentHash, type Msat } from "../base/index.ts";
 import { sha256 } from "../crypto/index.ts";
 
@@ -136,13 +136,46 @@ describe("a removal", () => {
     expect(local.balanceMsat + remote.balanceMsat).toBe(1_000_000_000n);
   });
 
+  it("[B2-4] [B2-22] keeps a preimage while the peer is away, and says it when the peer is back", () => {
+    const pair = cleared();
+    const { alice, bob } = pair;
+    bob.ready = false;
+    expect(bob.ask({ type: "fulfill", id: 0n, preimage: secret(2) })?.type).toBe("wrong_preimage");
+    expect(bob.ask({ type: "fulfill", id: 2n, preimage: secret(1) })?.type).toBe("unknown_htlc");
+    expect(bob.run({ type: "fulfill", id: 0n, preimage: secret(1) })).toBeUndefined();
+    expect(bob.run({ type: "fulfill", id: 0n, preimage: secret(1) })).toBeUndefined();
+    bob.flush();
+    expect(bob.saying()).toEqual([]);
+    bob.state = bob.loaded(rowsOf(bob.channel));
+    bob.ready = true;
+    bob.run({ type: "peer_ready" });
+    pair.settle();
+    expect(alice.tells.at(-1)).toMatchObject({ type: "htlc_fulfilled", id: 0n, preimage: secret(1) });
+    expect(bob.channel.htlcs.size + bob.channel.knownPreimages.size).toBe(0);
+  });
+
+  it("[B2-39] takes a preimage from a message for a channel that is over, once", () => {
+    const { alice } = cleared();
+    alice.run({ type: "fail", error: { type: "failed_by_user", rule: "B2-43" }, notify: false });
+    const said = (n: number) =>
+      alice.receive({
+        pkt: { channelId: alice.channel.id, message: fulfilling(0n, n) },
+        number: alice.received + 1,
+        acknowledge: alice.packetAcknowledge,
+      });
+    for (const n of [2, 1, 1]) expect(said(n)).toBeUndefined();
+    const told = alice.tells.filter(({ type }) => type === "htlc_fulfilled");
+    expect(told).toMatchObject([{ id: 0n, preimage: secret(1) }]);
+  });
+
   it("[B2-13] [B2-4] is made on an open channel with a peer that can be spoken to", () => {
     const { alice, bob } = cleared();
     bob.ready = false;
-    expect(bob.ask({ type: "fulfill", id: 0n, preimage: secret(1) })?.type).toBe("peer_not_ready");
+    const reason = new Uint8Array(0);
+    expect(bob.ask({ type: "fail_htlc", id: 0n, reason })?.type).toBe("peer_not_ready");
     const error = { type: "failed_by_user", rule: "B2-43" } as const;
     bob.run({ type: "fail", error, notify: false });
-    expect(bob.ask({ type: "fulfill", id: 0n, preimage: secret(1) })?.type).toBe("not_open");
+    expect(bob.ask({ type: "fail_htlc", id: 0n, reason })?.type).toBe("not_open");
     const pair = new ChannelPair();
     pair.propose();
     pair.answer();

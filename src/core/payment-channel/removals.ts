@@ -15,9 +15,20 @@ import { type ChannelState, isLate } from "./state.ts";
 type Fulfill = Extract<PktMessage, { type: "update_fulfill_htlc" }>;
 type Fail = Extract<PktMessage, { type: "update_fail_htlc" }>;
 
-/** Settles an HTLC offered to us. The preimage leaves only for a cleared add. Spec: B2-22, B2-23. */
+/**
+ * Settles an HTLC offered to us. The preimage leaves only for a cleared add. Where no message can carry it now, it is kept for
+ * the peer's return, or for the chain. Spec: B2-22, B2-23, B2-40.
+ */
 export function fulfill(state: ChannelState, id: bigint, preimage: Uint8Array, context: Context): StepResult {
+  const { stage } = state.stage;
+  if (stage === "failed" || (stage === "open" && !context.peerReady)) return keepPreimage(state, id, preimage);
   return remove(state, id, { type: "fulfilled", preimage }, context);
+}
+
+function keepPreimage(state: ChannelState, id: bigint, preimage: Uint8Array): StepResult {
+  const found = removalObstacle(state, id, "remote", { type: "fulfilled", preimage });
+  if (typeof found === "string") return violation(found, "B2-23", { actual: id });
+  return step(state.knownPreimages.has(id) ? [] : [{ type: "known_preimage", row: { htlcId: id, preimage } }]);
 }
 
 /** Gives an HTLC back that was offered to us. Spec: B2-22. */

@@ -66,7 +66,10 @@ export type Stage =
   | "open"
   /** A close transaction has both signatures. */
   | "close_agreed"
+  /** On chain, with everything that was ours claimed, six blocks deep: over, and still watched. */
   | "closed"
+  /** 100 blocks deep: nothing is watched any more. Spec: B2-38. */
+  | "buried"
   /** Ended before any money was at stake. */
   | "abandoned"
   /** Ended by a violation, an error or the user: the newest commitment is what counts. */
@@ -94,8 +97,6 @@ export type FundingRow = {
   readonly transaction: Uint8Array | undefined;
   /** Height of the block that holds it on the best chain. */
   readonly confirmedHeight: number | undefined;
-  /** Height of the block in which its output is spent. */
-  readonly spentHeight: number | undefined;
 };
 
 /** What one party brings into a funding transaction of two. Spec: LS-1, LS-2. */
@@ -232,6 +233,67 @@ export type CloseOfferRow = {
   readonly signature: Uint8Array;
 };
 
+/** What spends the anchor, by who can have made it. */
+export type AnchorSpendKind =
+  /** A close at a fee for which we ever gave a signature. */
+  | "close"
+  /** The newest commitment of ours, or one of the peer's that it has not revoked, of which there may be 16. */
+  | "commitment"
+  /** A commitment that its holder revoked. */
+  | "revoked"
+  /** Something that we signed and know nothing of: our data is older than what we did. */
+  | "unknown";
+
+/** The transaction that spends the anchor. */
+export type AnchorSpendRow = {
+  readonly txid: Txid;
+  readonly transaction: Uint8Array;
+  readonly kind: AnchorSpendKind;
+  /** Whose commitment it is; undefined for a close, for the unknown, and for a revoked one until its rows are looked up. */
+  readonly holder: Side | undefined;
+  /** The commitment's number; -1 where it is none, or none that we know. */
+  readonly number: number;
+  /** Height of the block that holds it on the best chain; undefined while it is in the mempool only. */
+  readonly height: number | undefined;
+};
+
+/** What a witness showed when an output was spent. */
+export type OutputSpend = {
+  readonly txid: Txid;
+  /** Height of its block; undefined while it is in the mempool only. */
+  readonly height: number | undefined;
+  /** Whether the transaction is one of our claims. */
+  readonly ours: boolean;
+};
+
+/** An output of a commitment on chain that holds money of ours, or may. `kind` is as the holder of the commitment sees it. */
+export type ChainOutputRow = {
+  readonly txid: Txid;
+  readonly index: number;
+  readonly amountSat: Satoshi;
+  readonly kind: "to_self" | "to_other" | "offered" | "received";
+  readonly htlcId: bigint | undefined;
+  /** Undefined for to-other, which is P2WPKH. */
+  readonly witnessScript: Uint8Array | undefined;
+  readonly spend: OutputSpend | undefined;
+};
+
+/** A transaction of ours that claims outputs. */
+export type SweepRow = {
+  readonly txid: Txid;
+  readonly transaction: Uint8Array;
+  /** Satoshi per 1000 virtual bytes. */
+  readonly feeRate: number;
+  readonly feeSat: Satoshi;
+  /** Indexes of the outputs of the anchor's spend that it claims. */
+  readonly claims: readonly number[];
+  /** Height at which it was made. */
+  readonly createdHeight: number;
+};
+
+/** A preimage for an HTLC offered to us, learned when no message could be numbered or the channel had ended. */
+export type KnownPreimageRow = { readonly htlcId: bigint; readonly preimage: Uint8Array };
+
 /** All rows of one channel as a store hands them back: live HTLCs, unrevoked commitments, newest fees. */
 export type ChannelRows = {
   readonly channel: ChannelRow;
@@ -250,4 +312,8 @@ export type ChannelRows = {
   readonly revocationSlots: readonly RevocationSlot[];
   readonly clearings: readonly ClearingRow[];
   readonly closeOffers: readonly CloseOfferRow[];
+  readonly anchorSpend: AnchorSpendRow | undefined;
+  readonly chainOutputs: readonly ChainOutputRow[];
+  readonly sweeps: readonly SweepRow[];
+  readonly knownPreimages: readonly KnownPreimageRow[];
 };

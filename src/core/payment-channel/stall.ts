@@ -42,6 +42,7 @@ export function awaited(state: ChannelState, height: number): Awaited | undefine
     }
     case "close_agreed":
     case "closed":
+    case "buried":
     case "abandoned":
     case "failed":
       return undefined;

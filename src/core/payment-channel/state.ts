@@ -1,7 +1,9 @@
 import { type ChannelId, invariant, toHex } from "../base/index.ts";
 import { type RevocationSlot, ripemd160 } from "../crypto/index.ts";
 import {
+  type AnchorSpendRow,
   addedBy,
+  type ChainOutputRow,
   type ChannelRow,
   type ChannelRows,
   type ClearingRow,
@@ -17,6 +19,7 @@ import {
   type Side,
   type Stage,
   type StageRow,
+  type SweepRow,
   type TermsRow,
   type TotalsRow,
 } from "./rows.ts";
@@ -70,6 +73,13 @@ export type ChannelState = {
   revocationSlots: RevocationSlot[];
   clearing: { local: ClearingRow | undefined; remote: ClearingRow | undefined };
   closeOffers: CloseOfferRow[];
+  anchorSpend: AnchorSpendRow | undefined;
+  /** Those of the transaction that spends the anchor, by index. */
+  readonly chainOutputs: Map<number, ChainOutputRow>;
+  /** Claims of ours that are not replaced, oldest first. */
+  sweeps: SweepRow[];
+  /** Preimages that no message has carried, by HTLC: of HTLCs offered to us, or learned from the chain. */
+  readonly knownPreimages: Map<bigint, Uint8Array>;
 
   // Derived
   /** Everything staged: our own view. */
@@ -145,6 +155,10 @@ export function newChannelState(
     revocationSlots: [],
     clearing: { local: undefined, remote: undefined },
     closeOffers: [],
+    anchorSpend: undefined,
+    chainOutputs: new Map(),
+    sweeps: [],
+    knownPreimages: new Map(),
     view: EMPTY_VIEW,
     acknowledgedView: EMPTY_VIEW,
     unacknowledged: [],
@@ -178,6 +192,10 @@ export function load(rows: ChannelRows, acknowledged: number, ownHash: (number: 
   state.revocationSlots = [...rows.revocationSlots];
   for (const clearing of rows.clearings) state.clearing[clearing.side] = clearing;
   state.closeOffers = [...rows.closeOffers].sort((a, b) => a.ordinal - b.ordinal);
+  state.anchorSpend = rows.anchorSpend;
+  for (const output of rows.chainOutputs) state.chainOutputs.set(output.index, output);
+  state.sweeps = [...rows.sweeps].sort((a, b) => a.createdHeight - b.createdHeight);
+  for (const { htlcId, preimage } of rows.knownPreimages) state.knownPreimages.set(htlcId, preimage);
   for (const row of rows.htlcs) {
     const htlc = { ...row, lock: lockOf(row.paymentHash) };
     state.htlcs.set(row.id, htlc);

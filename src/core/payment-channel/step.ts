@@ -11,8 +11,9 @@ import {
 } from "./add-requests.ts";
 import { offer, receiveAdd } from "./adds.ts";
 import type { ChannelChange } from "./changes.ts";
-import { close, closeIfDue, isCloseOffered, newestClose, receiveClearing, receiveCloseSignature } from "./closing.ts";
+import { close, closeIfDue, newestClose, receiveClearing, receiveCloseSignature } from "./closing.ts";
 import { commitIfDue, receiveCommit, receiveRevocation } from "./commits.ts";
+import { deadline } from "./deadlines.ts";
 import {
   contributed,
   fundingSigned,
@@ -29,9 +30,21 @@ import {
   isUnsignedDual,
   lapseIfDue,
 } from "./dual-funding-end.ts";
+import {
+  anchorSpent,
+  anchorUnspent,
+  closedIfDue,
+  evidence,
+  failedHtlcsSettled,
+  outputSpent,
+  outputUnspent,
+  sweepIfDue,
+} from "./enforcement.ts";
 import { describeError } from "./errors.ts";
 import { feeIfDue, receiveFee, setFee } from "./fees.ts";
+import { newestCommitment } from "./force-close.ts";
 import type { Context, Effect, Input } from "./input.ts";
+import { fulfillKnownIfDue, takeLatePreimage } from "./known-preimages.ts";
 import {
   completeIfDue,
   funded,
@@ -53,7 +66,7 @@ import {
   tells,
   unexpected,
 } from "./outcome.ts";
-import { ANCHOR_PATIENCE, BURIED, type ChannelPolicy } from "./policy.ts";
+import { ANCHOR_PATIENCE, type ChannelPolicy } from "./policy.ts";
 import { receiveRemovalAccept, receiveSettleRequest, receiveTimeoutRequest, tendRemovals } from "./removal-requests.ts";
 import { failHtlc, fulfill, receiveRemoval } from "./removals.ts";
 import { isRequested } from "./rows.ts";
@@ -107,8 +120,20 @@ export function step(state: ChannelState, input: Input, context: Context): StepR
       return fundingConfirmed(state, input);
     case "funding_unconfirmed":
       return fundingUnconfirmed(state);
-    case "funding_spent":
-      return fundingSpent(state, input);
+    case "anchor_spent":
+      return anchorSpent(state, input);
+    case "anchor_unspent":
+      return anchorUnspent(state);
+    case "evidence":
+      return evidence(state, input, context);
+    case "output_spent":
+      return outputSpent(state, input, context);
+    case "output_unspent":
+      return outputUnspent(state, input.index);
+    case "block":
+      return failedHtlcsSettled(state, context);
+    case "defend":
+      return defend(state, context);
     case "fail":
       return fail(state, describeError(input.error), tells(input.notify, context), context);
     default:
@@ -118,14 +143,15 @@ export function step(state: ChannelState, input: Input, context: Context): StepR
 
 function isOver(state: ChannelState): boolean {
   const { stage } = state.stage;
-  return stage === "failed" || stage === "abandoned" || stage === "closed";
+  return stage === "failed" || stage === "abandoned" || stage === "closed" || stage === "buried";
 }
 
 function receive(state: ChannelState, input: Extract<Input, { type: "packet" }>, context: Context): StepResult {
   const seen: ChannelChange = { type: "acknowledged", acknowledge: input.acknowledge };
-  // What the peer sent before it knew that the channel is over says nothing about it any more.
-  if (isOver(state)) return outcome([seen]);
-  const result = receiveMessage(state, input.message, input, context);
+  // What the peer sent before it knew that the channel is over says nothing about it any more, but for preimages.
+  const result = isOver(state)
+    ? takeLatePreimage(state, input.message)
+    : receiveMessage(state, input.message, input, context);
   if (!result.ok) return result;
   return outcome([seen, ...result.value.changes], result.value.effects);
 }
@@ -223,7 +249,7 @@ const DUE = [
   lapseIfDue,
   deadIfDue,
   completeIfDue,
-  closedIfDue,
+  fulfillKnownIfDue,
   answerAdds,
   tendRemovals,
   closeIfDue,
@@ -240,6 +266,25 @@ function endOfBatch(state: ChannelState, context: Context): StepResult {
     if (!result.ok || result.value.changes.length > 0) return result;
   }
   return NOTHING;
+}
+
+/** What keeps the money safe, whatever else of the channel has stopped. */
+function defend(state: ChannelState, context: Context): StepResult {
+  for (const due of [deadlineIfDue, sweepIfDue, closedIfDue]) {
+    const result = due(state, context);
+    if (!result.ok || result.value.changes.length > 0) return result;
+  }
+  return NOTHING;
+}
+
+/** Goes to the chain while there is still time for it to settle what the peer does not. Spec: B2-16, LS-20, LS-24. */
+function deadlineIfDue(state: ChannelState, context: Context): StepResult {
+  if (state.stage.stage !== "open" || state.anchorSpend !== undefined) return NOTHING;
+  const due = deadline(state);
+  if (due === undefined || context.height < due.height) return NOTHING;
+  const { rule, reason, htlcId, height } = due;
+  const problem = `${reason} [${rule}], HTLC ${htlcId}, limit ${height}, actual ${context.height}`;
+  return fail(state, problem, tells(true, context), context);
 }
 
 /** Fails, one at a time, the HTLCs that came after our close_clearing. Spec: B2-32. */
@@ -268,7 +313,7 @@ function tellAgain(state: ChannelState, policy: ChannelPolicy): StepResult {
   for (const htlc of state.htlcs.values()) {
     if (htlc.offerer !== "remote" || htlc.removal !== undefined || isLate(state, htlc)) continue;
     if (isCleared(state, htlc)) {
-      const isDecided = state.removalRequests.get(htlc.id)?.by === "local";
+      const isDecided = state.removalRequests.get(htlc.id)?.by === "local" || state.knownPreimages.has(htlc.id);
       if (!isDecided) effects.push(tell({ type: "htlc_cleared", htlc }));
     } else if (isRequested(htlc) && policy.prestageAdds === "ask") effects.push(tell({ type: "add_requested", htlc }));
   }
@@ -288,8 +333,11 @@ function fail(state: ChannelState, reason: string, telling: Telling, context: Co
     return outcome(ended.value.changes, [{ type: "broadcast", transaction: close }, ...ended.value.effects]);
   }
   // A responder whose peer holds its signature can't know whether the anchor goes out.
-  const anchored = state.commitments.local?.signature !== undefined && !isUnsignedDual(state);
-  return end(state, anchored ? "failed" : "abandoned", reason, telling);
+  const commitment = isUnsignedDual(state) ? undefined : newestCommitment(state, context);
+  if (commitment === undefined) return end(state, "abandoned", reason, telling);
+  const ended = end(state, "failed", reason, telling);
+  if (!ended.ok || state.anchorSpend !== undefined) return ended;
+  return outcome(ended.value.changes, [{ type: "broadcast", transaction: commitment }, ...ended.value.effects]);
 }
 
 /**
@@ -303,7 +351,7 @@ function forgetIfDue(state: ChannelState, context: Context): StepResult {
   if (!waits || stage.openCompleteSent || channel.initiator !== "remote" || funding === undefined) return NOTHING;
   // Our own coins are in it, and the peer could still have it confirmed.
   if ((state.fundingShares.local?.inputs.length ?? 0) > 0) return NOTHING;
-  if (funding.confirmedHeight !== undefined || funding.spentHeight !== undefined) return NOTHING;
+  if (funding.confirmedHeight !== undefined || state.anchorSpend !== undefined) return NOTHING;
   const waited = context.height - channel.createdHeight;
   if (waited < ANCHOR_PATIENCE) return NOTHING;
   const reason = `the anchor is in no block [B2-48], limit ${ANCHOR_PATIENCE}, actual ${waited}`;
@@ -313,28 +361,4 @@ function forgetIfDue(state: ChannelState, context: Context): StepResult {
 function fundingUnconfirmed(state: ChannelState): StepResult {
   if (state.funding === undefined) return NOTHING;
   return outcome([{ type: "funding", row: { ...state.funding, confirmedHeight: undefined } }]);
-}
-
-/** The anchor's output is spent, or no longer is. What else than an agreed close it may be comes with enforcement. */
-function fundingSpent(state: ChannelState, { height, txid }: Extract<Input, { type: "funding_spent" }>): StepResult {
-  if (state.funding === undefined) return NOTHING;
-  const change: ChannelChange = { type: "funding", row: { ...state.funding, spentHeight: height } };
-  if (height === undefined || isOver(state) || state.stage.stage === "close_agreed") return outcome([change]);
-  // Whoever took our offer may broadcast without a word: its answer is a courtesy (LS-7, LW-2).
-  if (txid !== undefined && isCloseOffered(state, txid)) {
-    const moved = moveTo(state, { stage: "close_agreed" });
-    return outcome([change, moved.change], moved.events);
-  }
-  const ended = end(state, "failed", "the anchor is spent on chain [B2-36]", "never");
-  if (!ended.ok) return ended;
-  return outcome([change, ...ended.value.changes], ended.value.effects);
-}
-
-/** An agreed close that is buried ends the channel. Spec: LW-2. */
-function closedIfDue(state: ChannelState, context: Context): StepResult {
-  const spent = state.funding?.spentHeight;
-  if (state.stage.stage !== "close_agreed" || spent === undefined) return NOTHING;
-  if (context.height - spent + 1 < BURIED) return NOTHING;
-  const moved = moveTo(state, { stage: "closed" });
-  return outcome([moved.change], moved.events);
 }

@@ -1,0 +1,55 @@
+// Until when an HTLC may stand before only the chain can settle it in time (payment-channel design "Margins"; seed 001
+// section 3.1). All in blocks; D is the delay that the peer imposes on us.
+
+import { preimageOf } from "./known-preimages.ts";
+import { type HtlcRow, isRequested } from "./rows.ts";
+import { type ChannelState, isSettled } from "./state.ts";
+import { isDustHtlc } from "./view.ts";
+
+/** M: blocks for our commitment to confirm, and for its delayed claim after it. */
+const CLAIM_MARGIN = 18;
+/** g: blocks after the expiry in which we still wait for the peer. */
+const GRACE = 3;
+
+/** When, and because of which HTLC, a channel has to go to the chain. */
+export type Deadline = {
+  readonly height: number;
+  readonly htlcId: bigint;
+  readonly rule: string;
+  readonly reason: string;
+};
+
+/**
+ * The earliest height at which the newest commitment has to be broadcast, if nothing changes: D + M before the expiry of an HTLC
+ * that we can fulfil, as long as its removal has not settled; g after the expiry of one that we offered. Spec: B2-16, LS-20, LS-24.
+ */
+export function deadline(state: ChannelState): Deadline | undefined {
+  let first: Deadline | undefined;
+  for (const htlc of state.htlcs.values()) {
+    const found = deadlineOf(state, htlc);
+    if (found !== undefined && (first === undefined || found.height < first.height)) first = found;
+  }
+  return first;
+}
+
+function deadlineOf(state: ChannelState, htlc: HtlcRow): Deadline | undefined {
+  if (isSettled(state, htlc) || isRequested(htlc)) return undefined;
+  const { id: htlcId, expiry, offerer } = htlc;
+  if (offerer === "local") {
+    return { height: expiry + GRACE, htlcId, rule: "B2-16", reason: "an HTLC that we offered has expired" };
+  }
+  // Dust has no output, so that the chain could do nothing for it.
+  if (preimageOf(state, htlc) === undefined || isDustHtlc(htlc)) return undefined;
+  const delay = state.terms.remote?.delay ?? 0;
+  return {
+    height: expiry - delay - CLAIM_MARGIN,
+    htlcId,
+    rule: "LS-24",
+    reason: "the peer does not take a preimage in time",
+  };
+}
+
+/** Blocks that an HTLC needs before its expiry so that its final recipient can still enforce it. */
+export function endpointMargin(delay: number): number {
+  return delay + CLAIM_MARGIN + GRACE;
+}

@@ -1,0 +1,274 @@
+// What a channel does about its anchor once somebody spends it, or once only the chain can help (seed 001 section 6;
+// payment-channel design "On chain"):
+//
+//   anchor_spent         recognised; outputs of ours found             B2-36
+//     revoked            the rows of that commitment are looked up     B2-37
+//   output_spent         a preimage is learned from the witness        B2-39
+//   block                deadlines; claims made, raised, given again; HTLCs reported as failed when that is buried;
+//                        the channel is closed once everything is 100 blocks deep   B2-38
+//
+// Each of these may come again, and be taken back by a reorganisation.
+
+import { equalBytes, invariant } from "../base/index.ts";
+import {
+  parseTransaction,
+  payToWitnessPublicKeyHash,
+  serializeTransaction,
+  type Transaction,
+  transactionId,
+} from "../bitcoin/index.ts";
+import { FIRST_REVOCATION_INDEX, lookupRevocation, sha256 } from "../crypto/index.ts";
+import { recognise } from "./anchor-spend.ts";
+import { outputsOf, type PublishedCommitment } from "./chain-outputs.ts";
+import type { ChannelChange } from "./changes.ts";
+import type { Context, Effect, Input } from "./input.ts";
+import { preimageOf } from "./known-preimages.ts";
+import { moveTo, NOTHING, type StepResult, step, tell } from "./outcome.ts";
+import { ownRevocationHash } from "./own-revocation.ts";
+import type { AnchorSpendRow, ChainOutputRow, CommitmentRow, HtlcRow, Side } from "./rows.ts";
+import { type ChannelState, isIn } from "./state.ts";
+import { isConfirmed, isWorthClaiming, planSweeps } from "./sweeps.ts";
+
+/** m_s: confirmations after which something that the chain did to an HTLC counts as final. */
+const SETTLED_DEPTH = 6;
+/** Confirmations after which nothing is watched any more. Spec: B2-38. */
+const BURIED_DEPTH = 100;
+
+type AnchorSpent = Extract<Input, { type: "anchor_spent" }>;
+type Evidence = Extract<Input, { type: "evidence" }>;
+type OutputSpent = Extract<Input, { type: "output_spent" }>;
+
+function depth(height: number | undefined, tip: number): number {
+  return height === undefined ? 0 : tip - height + 1;
+}
+
+/** A transaction spends the anchor, in the mempool or in a block. Spec: B2-36. */
+export function anchorSpent(state: ChannelState, { transaction, height }: AnchorSpent): StepResult {
+  const txid = transactionId(transaction);
+  const before = state.anchorSpend;
+  if (before !== undefined && equalBytes(before.txid, txid)) {
+    if (before.height === height || height === undefined) return NOTHING;
+    return step([{ type: "anchor_spend", row: { ...before, height } }]);
+  }
+  // What the mempool has does not count against a block.
+  if (before?.height !== undefined && height === undefined) return NOTHING;
+  const found = recognise(state, transaction);
+  const raw = serializeTransaction(transaction, { witness: true });
+  const row = { txid, transaction: raw, height };
+  switch (found.type) {
+    case "close":
+      return spent(state, { ...row, kind: "close", holder: undefined, number: -1 }, []);
+    case "local_commitment":
+    case "remote_commitment": {
+      const { holder, number } = found.commitment;
+      const outputs = outputsOf(state, transaction, published(state, found.commitment));
+      return spent(state, { ...row, kind: "commitment", holder, number }, outputs);
+    }
+    case "revoked": {
+      const { number } = found;
+      const result = spent(state, { ...row, kind: "revoked", holder: undefined, number }, []);
+      if (!result.ok) return result;
+      return step(result.value.changes, [...result.value.effects, { type: "look_up", number }]);
+    }
+    case "unknown":
+      return spent(state, { ...row, kind: "unknown", holder: undefined, number: -1 }, []);
+    default:
+      return found satisfies never;
+  }
+}
+
+/** The rows of a new spend in place of those of one before, and the end of the channel's updates. */
+function spent(state: ChannelState, row: AnchorSpendRow, outputs: readonly ChainOutputRow[]): StepResult {
+  const changes: ChannelChange[] = [
+    { type: "anchor_spend", row },
+    ...outputs.map((output): ChannelChange => ({ type: "chain_output", row: output })),
+  ];
+  const { stage } = state.stage;
+  if (row.kind === "close") {
+    const moved = moveTo(state, { stage: "close_agreed" });
+    return step([...changes, moved.change], moved.events);
+  }
+  if (stage === "failed") return step(changes, [report(row)]);
+  const moved = moveTo(state, { stage: "failed", failure: state.stage.failure ?? REASONS[row.kind] });
+  return step([...changes, moved.change], [report(row), ...moved.events]);
+}
+
+const REASONS = {
+  commitment: "a commitment is on chain [B2-36]",
+  revoked: "a revoked commitment is on chain [B2-37]",
+  unknown: "a commitment that we know nothing of is on chain: our data is older than the channel",
+} as const;
+
+function report({ kind, holder, number }: AnchorSpendRow): Effect {
+  return { type: "event", event: { type: "anchor_spent", kind, holder, number } };
+}
+
+function published(state: ChannelState, commitment: CommitmentRow): PublishedCommitment {
+  const { holder, coverage, revocationHash } = commitment;
+  const htlcs = [...state.htlcs.values()].filter((htlc) => isIn(htlc, coverage));
+  return { holder, revoked: false, revocationHash, htlcs };
+}
+
+/**
+ * The rows of a revoked commitment: the one of the peer by that number, with every HTLC that the channel had then. Whose it
+ * is shows in its outputs. Spec: B2-37.
+ */
+export function evidence(state: ChannelState, input: Evidence, context: Context): StepResult {
+  const row = state.anchorSpend;
+  if (row === undefined || row.kind !== "revoked" || row.number !== input.number || row.holder !== undefined) {
+    return NOTHING;
+  }
+  const transaction = parsed(row.transaction);
+  for (const holder of ["remote", "local"] as const) {
+    const commitment = revokedCommitment(state, holder, input, context);
+    const outputs = commitment === undefined ? [] : outputsOf(state, transaction, commitment);
+    if (outputs.length === 0) continue;
+    return step([
+      { type: "anchor_spend", row: { ...row, holder } },
+      ...outputs.map((output): ChannelChange => ({ type: "chain_output", row: output })),
+    ]);
+  }
+  return NOTHING;
+}
+
+function revokedCommitment(
+  state: ChannelState,
+  holder: Side,
+  { number, commitments, htlcs }: Evidence,
+  context: Context,
+): PublishedCommitment | undefined {
+  const row = commitments.find((one) => one.holder === holder && one.number === number);
+  if (row === undefined) return undefined;
+  const standing = htlcs.filter((htlc: HtlcRow) => isIn(htlc, row.coverage));
+  if (holder === "local") {
+    const revocationHash = ownRevocationHash(context, state.channel.index, number);
+    return { holder, revoked: true, revocationHash, htlcs: standing };
+  }
+  const preimage = lookupRevocation(state.revocationSlots, FIRST_REVOCATION_INDEX - BigInt(number));
+  return preimage === undefined
+    ? undefined
+    : { holder, revoked: true, revocationHash: sha256(preimage), htlcs: standing };
+}
+
+function parsed(raw: Uint8Array): Transaction {
+  const transaction = parseTransaction(raw);
+  invariant(transaction.ok, "a row holds a transaction that was parsed before");
+  return transaction.value;
+}
+
+/** A reorganisation took the block of the anchor's spend away: it may come back, or another one in its place. */
+export function anchorUnspent(state: ChannelState): StepResult {
+  const { anchorSpend } = state;
+  if (anchorSpend === undefined) return NOTHING;
+  return step([{ type: "anchor_spend", row: { ...anchorSpend, height: undefined } }]);
+}
+
+/** Somebody claims an output: us, or the peer, who may have to show a preimage for it. Spec: B2-39. */
+export function outputSpent(state: ChannelState, input: OutputSpent, context: Context): StepResult {
+  const { transaction, inputIndex, height } = input;
+  const witness = transaction.inputs[inputIndex]?.witness ?? [];
+  const output = state.chainOutputs.get(input.index);
+  if (output === undefined || (output.spend?.height !== undefined && height === undefined)) return NOTHING;
+  const spend = { txid: transactionId(transaction), height, ours: paysUs(state, transaction, context) };
+  const changes: ChannelChange[] = [{ type: "chain_output", row: { ...output, spend } }];
+  const [, preimage] = witness;
+  if (spend.ours || preimage?.length !== 32) return step(changes);
+  return learned(state, preimage, changes);
+}
+
+/** Whether a transaction pays to our final key alone, as all our claims do, those that were replaced too. */
+function paysUs(state: ChannelState, { outputs }: Transaction, { signer, keys }: Context): boolean {
+  const script = payToWitnessPublicKeyHash(signer.publicKey(keys.finalKey(state.channel.index)));
+  return outputs.every((output) => equalBytes(output.script, script));
+}
+
+/** A preimage that the chain shows serves every HTLC of its hash that we offered, at once. */
+function learned(state: ChannelState, preimage: Uint8Array, changes: ChannelChange[]): StepResult {
+  const hash = sha256(preimage);
+  const effects: Effect[] = [];
+  for (const htlc of state.htlcs.values()) {
+    const { id, offerer, paymentHash } = htlc;
+    if (offerer !== "local" || preimageOf(state, htlc) !== undefined || !equalBytes(paymentHash, hash)) continue;
+    changes.push({ type: "known_preimage", row: { htlcId: id, preimage } });
+    effects.push(tell({ type: "htlc_fulfilled", id, paymentHash, preimage }));
+  }
+  return step(changes, effects);
+}
+
+/** A reorganisation took the block away that held the claim of an output. */
+export function outputUnspent(state: ChannelState, index: number): StepResult {
+  const output = state.chainOutputs.get(index);
+  if (output?.spend === undefined) return NOTHING;
+  return step([{ type: "chain_output", row: { ...output, spend: { ...output.spend, height: undefined } } }]);
+}
+
+/** Makes the claims that the next block may hold, and dearer ones of those that wait too long. Spec: B2-37..B2-40. */
+export function sweepIfDue(state: ChannelState, context: Context): StepResult {
+  const { anchorSpend } = state;
+  // Of a chain that is being caught up with, what is claimed already comes yet.
+  if (anchorSpend?.height === undefined || !context.caughtUp) return NOTHING;
+  const { made, dropped } = planSweeps(state, anchorSpend, context);
+  return step(
+    [
+      ...dropped.map(({ txid }): ChannelChange => ({ type: "sweep_dropped", txid })),
+      ...made.map((row): ChannelChange => ({ type: "sweep", row })),
+    ],
+    made.map(({ transaction }): Effect => ({ type: "broadcast", transaction })),
+  );
+}
+
+/** Claims of ours that the chain does not have yet, as far as we know: to be given to the network again. */
+export function unconfirmedSweeps(state: ChannelState): Uint8Array[] {
+  return state.sweeps.filter((sweep) => !isConfirmed(state, sweep)).map(({ transaction }) => transaction);
+}
+
+/**
+ * Tells of the HTLCs that we offered and that have just become ours again for good: claimed by us, or without an output in
+ * the commitment. Others upstream are failed because of it, so that it waits for six blocks. Spec: B2-39.
+ */
+export function failedHtlcsSettled(state: ChannelState, { height: tip }: Context): StepResult {
+  const { anchorSpend } = state;
+  // Of an unknown commitment we can't say what it holds.
+  if (anchorSpend?.height === undefined || anchorSpend.kind === "unknown") return NOTHING;
+  const outputs = new Map([...state.chainOutputs.values()].map((output) => [output.htlcId, output]));
+  const effects: Effect[] = [];
+  for (const htlc of state.htlcs.values()) {
+    const { id, offerer, paymentHash } = htlc;
+    if (offerer !== "local" || preimageOf(state, htlc) !== undefined) continue;
+    const output = outputs.get(id);
+    const height = output === undefined ? anchorSpend.height : claimedAt(output);
+    if (depth(height, tip) !== SETTLED_DEPTH) continue;
+    const reason = new TextEncoder().encode("resolved on chain");
+    effects.push(tell({ type: "htlc_failed", id, paymentHash, reason }));
+  }
+  return step([], effects);
+}
+
+function claimedAt({ spend }: ChainOutputRow): number | undefined {
+  return spend?.ours === true ? spend.height : undefined;
+}
+
+/** Moves between the stages that say how final the end is, back too where a reorganisation undid it. Spec: B2-38, LW-2. */
+export function closedIfDue(state: ChannelState, context: Context): StepResult {
+  const { anchorSpend } = state;
+  if (anchorSpend === undefined) return NOTHING;
+  const { stage } = state.stage;
+  const ended = anchorSpend.kind === "close" ? "close_agreed" : "failed";
+  const settled = resolvedDepth(state, anchorSpend, context);
+  const next = settled >= BURIED_DEPTH ? "buried" : settled >= SETTLED_DEPTH ? "closed" : ended;
+  if (next === stage || stage === "buried") return NOTHING;
+  const moved = moveTo(state, { stage: next });
+  return step([moved.change], moved.events);
+}
+
+/** How deep the shallowest of all that had to happen is; 0 where something is still to be claimed. */
+function resolvedDepth(state: ChannelState, anchorSpend: AnchorSpendRow, context: Context): number {
+  const { kind, holder, height } = anchorSpend;
+  if (kind === "revoked" && holder === undefined) return 0;
+  let least = depth(height, context.height);
+  for (const output of state.chainOutputs.values()) {
+    if (output.spend !== undefined) least = Math.min(least, depth(output.spend.height, context.height));
+    else if (isWorthClaiming(state, anchorSpend, output, context)) return 0;
+  }
+  return least;
+}

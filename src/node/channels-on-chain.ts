@@ -1,0 +1,191 @@
+import { equalBytes, type Satoshi, sat, type Txid, toHex } from "../core/base/index.ts";
+import { parseTransaction, serializeTransaction, type Transaction } from "../core/bitcoin/index.ts";
+import { type Input, lastWord, type Side, unconfirmedSweeps } from "../core/payment-channel/index.ts";
+import type { Outpoint } from "../ports/bitcoin-chain.ts";
+import { AnchorWatch } from "./anchor-watch.ts";
+import type { ChainTransaction, ConnectedBlock } from "./chain-follower.ts";
+import type { ChannelRunner, Surroundings } from "./channel-runner.ts";
+import type { Events } from "./events.ts";
+import type { Batch } from "./journal.ts";
+import type { Records } from "./records.ts";
+
+/** What channels and the chain have to do with each other: blocks and the mempool for the one, transactions for the other. */
+export class ChannelsOnChain {
+  private readonly options: {
+    readonly live: () => readonly ChannelRunner[];
+    /** Runs an input, and fails the channel where the input breaks a rule of the peer's. */
+    readonly runOrFail: (batch: Batch, runner: ChannelRunner, input: Input) => void;
+    readonly surroundings: () => Surroundings;
+    readonly records: Records;
+    readonly events: Events;
+    /** Reads the rows of the revoked commitment of that number and gives them to the channel as `evidence`. */
+    readonly lookUp: (runner: ChannelRunner, number: number) => Promise<void>;
+  };
+  private readonly watch = new AnchorWatch<ChannelRunner>((batch, runner, height, anchor) =>
+    this.confirm(batch, runner, height, anchor),
+  );
+  /** Under way. */
+  private readonly lookUps: Promise<void>[] = [];
+
+  constructor(options: ChannelsOnChain["options"]) {
+    this.options = options;
+  }
+
+  take(runner: ChannelRunner): void {
+    this.watch.watch(runner);
+  }
+
+  forget(runner: ChannelRunner): void {
+    this.watch.forget(runner);
+  }
+
+  lookUp(runner: ChannelRunner, number: number): void {
+    this.lookUps.push(this.options.lookUp(runner, number));
+  }
+
+  /** Inputs of the funding transactions of two that are not in a block, by outpoint. */
+  private fundingInputs(): Map<string, FundingClaim[]> {
+    const claims = new Map<string, FundingClaim[]>();
+    for (const runner of this.options.live()) {
+      const { dualFunding, funding, fundingShares } = runner.state;
+      if (dualFunding === undefined || funding?.confirmedHeight !== undefined) continue;
+      for (const side of ["local", "remote"] as const) {
+        for (const input of fundingShares[side]?.inputs ?? []) {
+          const key = outpointKey(input);
+          claims.set(key, [...(claims.get(key) ?? []), { runner, side }]);
+        }
+      }
+    }
+    return claims;
+  }
+
+  private tellConflict({ runner, side }: FundingClaim, txid: Txid, height: number | undefined): void {
+    this.options.events.emit({
+      type: "funding_conflict",
+      channel: runner.index,
+      channelId: runner.id,
+      txid,
+      input: side,
+      height,
+    });
+  }
+
+  /** What a block has for channels; every channel may have something due at a new height. */
+  connectBlock(batch: Batch, block: ConnectedBlock): void {
+    const { height } = block;
+    const inputs = this.fundingInputs();
+    for (const seen of block.transactions) {
+      this.watch.see(batch, { ...seen, height });
+      for (const conflict of inputs.size === 0 ? [] : conflictsOf(seen, inputs)) {
+        conflict.runner.run(batch, { type: "funding_conflict", height });
+        batch.afterCommit(() => this.tellConflict(conflict, seen.txid, height));
+      }
+    }
+    for (const runner of this.options.live()) {
+      runner.run(batch, { type: "block" });
+      runner.touch(batch);
+    }
+  }
+
+  /** A transaction entered the mempool. */
+  noteUnconfirmed(batch: Batch, seen: ChainTransaction): void {
+    this.watch.see(batch, { ...seen, height: undefined });
+    for (const conflict of conflictsOf(seen, this.fundingInputs())) {
+      batch.afterCommit(() => this.tellConflict(conflict, seen.txid, undefined));
+    }
+  }
+
+  /** Resolves when every revoked commitment seen so far has been looked up. Rejects with StoreError. */
+  async lookedUp(): Promise<void> {
+    while (this.lookUps.length > 0) await this.lookUps.shift();
+  }
+
+  /** Revoked commitments on chain whose rows are not looked up yet: to be done before any other block is worked on. */
+  startLookUps(): void {
+    for (const runner of this.options.live()) {
+      const { anchorSpend } = runner.state;
+      if (anchorSpend?.kind === "revoked" && anchorSpend.holder === undefined) {
+        this.lookUps.push(this.options.lookUp(runner, anchorSpend.number));
+      }
+    }
+  }
+
+  /** The anchor of the channel is known, or what spends it is. */
+  anchorMoved(runner: ChannelRunner): void {
+    this.watch.watch(runner);
+    const { anchorSpend } = runner.state;
+    const isMined = anchorSpend?.height !== undefined;
+    this.options.records.spent(
+      runner.state,
+      isMined ? { txid: anchorSpend.txid, feeSat: feeOf(runner.state) } : undefined,
+    );
+  }
+
+  private confirm(batch: Batch, runner: ChannelRunner, height: number, transaction: Transaction): void {
+    const output = transaction.outputs[runner.state.funding?.outputIndex ?? 0];
+    const raw = serializeTransaction(transaction, { witness: true });
+    this.options.runOrFail(batch, runner, { type: "funding_confirmed", height, output, transaction: raw });
+  }
+
+  /** The block at `height` is no longer part of the chain. */
+  disconnectBlock(batch: Batch, height: number): void {
+    for (const runner of this.options.live()) {
+      const { funding, anchorSpend, chainOutputs } = runner.state;
+      for (const { index, spend } of [...chainOutputs.values()]) {
+        if (spend?.height === height) runner.run(batch, { type: "output_unspent", index });
+      }
+      if (anchorSpend?.height === height) runner.run(batch, { type: "anchor_unspent" });
+      if (funding?.confirmedHeight === height) runner.run(batch, { type: "funding_unconfirmed" });
+      if (runner.state.dualFunding?.conflictHeight === height) {
+        runner.run(batch, { type: "funding_conflict", height: undefined });
+      }
+    }
+  }
+
+  /** Transactions that should be on chain and are not yet, as far as we know: broadcast at start and after a new block. */
+  broadcasts(): Uint8Array[] {
+    const { signer, keys } = this.options.surroundings();
+    return this.options.live().flatMap(({ state }) => {
+      const { funding, anchorSpend } = state;
+      const hasSignature = state.commitments.local?.signature !== undefined;
+      const funds = state.dualFunding?.cancellation ?? funding?.transaction;
+      const undecided = funding?.confirmedHeight === undefined && state.dualFunding?.conflictHeight === undefined;
+      const anchor = undecided && hasSignature ? funds : undefined;
+      const spent = anchorSpend?.height === undefined ? [lastWord(state, { signer, keys })] : unconfirmedSweeps(state);
+      return [anchor, ...spent].filter((transaction) => transaction !== undefined);
+    });
+  }
+}
+
+/** A channel that needs an output to be unspent, and whose input it is. */
+type FundingClaim = { readonly runner: ChannelRunner; readonly side: Side };
+
+function outpointKey({ txid, index }: Outpoint): string {
+  return `${toHex(txid)}:${index}`;
+}
+
+/** The claims that the transaction crosses: once each channel, and none where it is the funding transaction itself. */
+function conflictsOf(
+  { txid, transaction }: ChainTransaction,
+  watched: ReadonlyMap<string, readonly FundingClaim[]>,
+): FundingClaim[] {
+  const conflicts = new Map<ChannelRunner, FundingClaim>();
+  for (const input of transaction.inputs) {
+    for (const claim of watched.get(outpointKey(input)) ?? []) {
+      const { funding } = claim.runner.state;
+      if (funding === undefined || !equalBytes(funding.txid, txid)) conflicts.set(claim.runner, claim);
+    }
+  }
+  return [...conflicts.values()];
+}
+
+/**
+ * The fee of the transaction that spends the anchor, where the anchor is all that it spends. An anchor that does not hold what
+ * the peer said it does may be spent for more than we count on.
+ */
+function feeOf({ funding, anchorSpend }: ChannelRunner["state"]): Satoshi | undefined {
+  const parsed = anchorSpend === undefined ? undefined : parseTransaction(anchorSpend.transaction);
+  if (funding === undefined || parsed?.ok !== true || parsed.value.inputs.length !== 1) return undefined;
+  const left = parsed.value.outputs.reduce((sum, output) => sum - output.amountSat, funding.amountSat as bigint);
+  return left < 0n ? undefined : sat(left);
+}

@@ -1,0 +1,286 @@
+import { describe, expect, it } from "vitest";
+import { newestCommitment } from "../../src/core/payment-channel/force-close.ts";
+import { ChainPair, expectWealth } from "../support/chain-pair.ts";
+import { AMOUNT_SAT, FEES, type Party, rowsOf, secret } from "../support/channel-pair.ts";
+
+/** What a few transactions cost at the harness's rates, generously. */
+const COST = 12_000n;
+
+/** The party's newest commitment at this moment, signed: to be published when it pleases. */
+function commitmentOf(party: Party): Uint8Array {
+  const raw = newestCommitment(party.channel, party.context());
+  if (raw === undefined) throw new Error("there is a commitment");
+  return raw;
+}
+
+function restart(party: Party): void {
+  party.state = party.loaded(rowsOf(party.channel));
+}
+
+describe("failing a channel alone", () => {
+  it("[LS-8] [B2-43] takes what is ours of our own commitment after the delay, and the peer its part at once", () => {
+    const pair = new ChainPair().openOnChain();
+    pair.fail("alice");
+    pair.mine(1);
+    expect(pair.alice.channel.anchorSpend).toMatchObject({ kind: "commitment", holder: "local" });
+    expect(pair.bob.channel.anchorSpend).toMatchObject({ kind: "commitment", holder: "remote" });
+    expect(pair.bob.channel.stage.stage).toBe("failed");
+    expectWealth(pair, "bob", 400_000n, COST);
+    pair.mine(143);
+    expect(pair.wealth("alice")).toBe(0n);
+    pair.mine(1);
+    expectWealth(pair, "alice", 600_000n, COST);
+    expect(pair.refused).toEqual([]);
+    pair.mine(5);
+    expect(pair.alice.channel.stage.stage).toBe("closed");
+    pair.mine(94);
+    expect([pair.alice.channel.stage.stage, pair.bob.channel.stage.stage]).toEqual(["buried", "buried"]);
+  });
+
+  it("[B2-38] follows the commitment through reorganisations, and another one that takes its place", () => {
+    const pair = new ChainPair().openOnChain();
+    pair.fail("alice");
+    pair.mine(8);
+    expect(pair.bob.channel.stage.stage).toBe("closed");
+    pair.reorganise(5);
+    expect(pair.bob.channel.anchorSpend?.height).toBe(pair.height - 2);
+    pair.reorganise(3);
+    expect(pair.alice.channel.anchorSpend?.height).toBeUndefined();
+    pair.alice.flush();
+    pair.bob.flush();
+    expect([pair.alice.channel.stage.stage, pair.bob.channel.stage.stage]).toEqual(["failed", "failed"]);
+    // Bob's own is mined instead.
+    const raw = commitmentOf(pair.bob);
+    expect(pair.chain.mine(1, { transactions: [raw] }).ok).toBe(true);
+    pair.back("alice");
+    pair.back("bob");
+    expect(pair.alice.channel.anchorSpend).toMatchObject({ holder: "remote", height: pair.height });
+    expectWealth(pair, "alice", 600_000n, COST);
+    pair.mine(150);
+    expectWealth(pair, "bob", 400_000n, COST);
+  });
+
+  it("[B2-36] recognises every commitment of the peer's that it has not revoked", () => {
+    const pair = new ChainPair().openOnChain();
+    const { alice, bob } = pair;
+    // Bob takes signatures and lets his revocations wait on the way: each of his commitments can still be published.
+    const held: Uint8Array[] = [commitmentOf(bob)];
+    for (let n = 0; n < 5; n++) {
+      expect(pair.offer("alice", n, 10_000_000n, pair.height + 200)).toBeUndefined();
+      alice.flush();
+      while (alice.outgoing.length > 0) pair.deliver("alice");
+      held.push(commitmentOf(bob));
+    }
+    expect(alice.channel.commitments.remote).toHaveLength(6);
+    expect(pair.publish(held[2] ?? new Uint8Array(0))).toBeUndefined();
+    pair.mine(1);
+    const { number } = alice.channel.commitments.remote[2] ?? { number: -1 };
+    expect(alice.channel.anchorSpend).toMatchObject({ kind: "commitment", holder: "remote", number });
+    expect([...alice.channel.chainOutputs.values()].filter(({ kind }) => kind === "received")).toHaveLength(2);
+    // Bob had revoked it, as he knows: what is his of it he leaves.
+    pair.away.add("bob");
+    pair.mine(215);
+    expectWealth(pair, "alice", 600_000n, 2n * COST);
+    expect(pair.tells("alice", "htlc_failed").map(({ id }) => id)).toEqual([4n, 6n, 8n, 0n, 2n]);
+  });
+});
+
+describe("HTLCs on chain", () => {
+  it("[B2-39] [B2-40] on our commitment: ours after expiry and delay, theirs with the preimage, which we learn", () => {
+    const pair = new ChainPair().openOnChain();
+    const expiry = pair.height + 200;
+    pair.standing("alice", 1, 50_000_000n, expiry);
+    const known = pair.standing("alice", 2, 60_000_000n, expiry);
+    const got = pair.standing("bob", 3, 30_000_000n, expiry);
+    pair.standing("bob", 4, 20_000_000n, expiry);
+    pair.fulfill("alice", got, 3);
+    pair.alice.outgoing = [];
+    pair.fail("alice");
+    pair.mine(1);
+    pair.fulfill("bob", known, 2);
+    pair.bob.flush();
+    pair.give();
+    // In the mempool already.
+    expect(pair.tells("alice", "htlc_fulfilled")).toMatchObject([{ id: known, preimage: secret(2) }]);
+    pair.mine(144);
+    expect(pair.alice.channel.sweeps.flatMap(({ claims }) => claims)).toHaveLength(2);
+    expect(pair.tells("bob", "htlc_fulfilled")).toMatchObject([{ id: got, preimage: secret(3) }]);
+    pair.mine(80);
+    expect(pair.tells("alice", "htlc_failed").map(({ id }) => id)).toEqual([0n]);
+    expect(pair.tells("bob", "htlc_failed")).toHaveLength(1);
+    expectWealth(pair, "alice", 600_000n - 60_000n + 30_000n, COST);
+    expectWealth(pair, "bob", 400_000n + 60_000n - 30_000n, COST);
+    pair.mine(100);
+    expect([pair.alice.channel.stage.stage, pair.bob.channel.stage.stage]).toEqual(["buried", "buried"]);
+    expect(pair.refused).toEqual([]);
+  });
+
+  it("[LS-24] settles what was staged but never cleared as the chain has it", () => {
+    const pair = new ChainPair().openOnChain();
+    const expiry = pair.height + 200;
+    const id = pair.standing("alice", 1, 50_000_000n, expiry);
+    // The removal is told, and in no commitment of Alice's.
+    pair.fulfill("bob", id, 1);
+    pair.deliver("bob");
+    expect(pair.tells("alice", "htlc_fulfilled")).toHaveLength(1);
+    pair.fail("alice");
+    pair.mine(4);
+    expectWealth(pair, "bob", 450_000n, COST);
+    pair.mine(150);
+    expectWealth(pair, "alice", 550_000n, COST);
+    expect(pair.tells("alice", "htlc_failed")).toEqual([]);
+  });
+
+  it("[B2-39] reports dust and what is in no commitment as failed, once the commitment is buried", () => {
+    const pair = new ChainPair().openOnChain();
+    pair.standing("alice", 1, 300_000n, pair.height + 200);
+    expect(pair.offer("alice", 2, 5_000_000n, pair.height + 200)).toBeUndefined();
+    pair.alice.flush();
+    pair.alice.outgoing = [];
+    pair.fail("bob");
+    pair.mine(5);
+    expect(pair.tells("alice", "htlc_failed")).toEqual([]);
+    pair.mine(1);
+    expect(pair.tells("alice", "htlc_failed").map(({ id }) => id)).toEqual([0n, 2n]);
+  });
+});
+
+describe("deadlines", () => {
+  it("[B2-16] goes to the chain three blocks after the expiry of an HTLC that it offered, and not before", () => {
+    const pair = new ChainPair().openOnChain();
+    const expiry = pair.height + 170;
+    pair.standing("alice", 1, 50_000_000n, expiry);
+    pair.mine(172);
+    expect(pair.height).toBe(expiry + 2);
+    expect(pair.alice.channel.stage.stage).toBe("open");
+    pair.mine(1);
+    expect(pair.alice.channel.stage).toMatchObject({ stage: "failed", failure: expect.stringContaining("B2-16") });
+  });
+
+  it("[LS-20] [LS-24] goes to the chain D + 18 blocks before the expiry of an HTLC whose preimage the peer does not take", () => {
+    const pair = new ChainPair().openOnChain();
+    const expiry = pair.height + 400;
+    const id = pair.standing("alice", 1, 50_000_000n, expiry);
+    pair.bob.ready = false;
+    pair.fulfill("bob", id, 1);
+    pair.mine(400 - 144 - 18 - 1);
+    expect(pair.bob.channel.stage.stage).toBe("open");
+    pair.mine(1);
+    expect(pair.height).toBe(expiry - 144 - 18);
+    expect(pair.bob.channel.stage).toMatchObject({ stage: "failed", failure: expect.stringContaining("LS-24") });
+    // Alice would take the HTLC back at once when she could.
+    pair.mine(1);
+    pair.mine(146);
+    expect(pair.height).toBeLessThan(expiry);
+    expectWealth(pair, "bob", 450_000n, COST);
+    expect(pair.tells("alice", "htlc_fulfilled")).toHaveLength(1);
+  });
+
+  it("does not go to the chain for dust that is worth nothing there", () => {
+    const pair = new ChainPair().openOnChain();
+    const id = pair.standing("alice", 1, 300_000n, pair.height + 300);
+    pair.bob.ready = false;
+    pair.fulfill("bob", id, 1);
+    pair.mine(301);
+    expect(pair.bob.channel.stage.stage).toBe("open");
+  });
+});
+
+describe("a revoked commitment", () => {
+  const cheated = (): { pair: ChainPair; revoked: Uint8Array } => {
+    const pair = new ChainPair().openOnChain();
+    const expiry = pair.height + 300;
+    pair.standing("alice", 1, 50_000_000n, expiry);
+    const held = pair.standing("bob", 2, 30_000_000n, expiry);
+    const revoked = commitmentOf(pair.alice);
+    pair.fulfill("alice", held, 2);
+    pair.settle();
+    pair.standing("alice", 3, 20_000_000n, expiry);
+    return { pair, revoked };
+  };
+
+  it("[B2-37] [LW-4] costs the cheater all of the channel's money", () => {
+    const { pair, revoked } = cheated();
+    pair.away.add("alice");
+    expect(pair.publish(revoked)).toBeUndefined();
+    pair.mine(2);
+    expect(pair.bob.channel.anchorSpend).toMatchObject({ kind: "revoked", holder: "remote" });
+    expectWealth(pair, "bob", AMOUNT_SAT, COST);
+    pair.mine(5);
+    expect(pair.tells("bob", "htlc_failed")).toEqual([]);
+    expect(pair.bob.channel.stage.stage).toBe("closed");
+    expect(pair.refused).toEqual([]);
+  });
+
+  it("[B2-37] is punished through a restart at every block and a reorganised penalty", () => {
+    const { pair, revoked } = cheated();
+    pair.away.add("alice");
+    pair.publish(revoked);
+    for (let block = 0; block < 4; block++) {
+      restart(pair.bob);
+      pair.mine(1);
+    }
+    expectWealth(pair, "bob", AMOUNT_SAT, COST);
+    pair.reorganise(3);
+    expect(pair.wealth("bob")).toBeLessThan(AMOUNT_SAT - COST);
+    restart(pair.bob);
+    pair.mine(4);
+    expectWealth(pair, "bob", AMOUNT_SAT, COST);
+  });
+
+  it("[B2-37] is punished by a node that was away for as many blocks as it can afford", () => {
+    const { pair, revoked } = cheated();
+    pair.away.add("bob");
+    expect(pair.publish(revoked)).toBeUndefined();
+    pair.away.add("alice");
+    pair.mine(142);
+    restart(pair.bob);
+    pair.back("bob");
+    pair.mine(1);
+    expectWealth(pair, "bob", AMOUNT_SAT, COST);
+  });
+
+  it("[B2-29] of our own, by an old copy of our data, is nothing that we take anything of", () => {
+    const { pair, revoked } = cheated();
+    pair.away.add("bob");
+    pair.publish(revoked);
+    pair.mine(200);
+    expect(pair.alice.channel.anchorSpend).toMatchObject({ kind: "revoked", holder: "local" });
+    expect(pair.wealth("alice")).toBe(0n);
+  });
+});
+
+describe("fees of claims", () => {
+  it("raises a claim that does not confirm, and one in a hurry most", () => {
+    const pair = new ChainPair().openOnChain();
+    const expiry = pair.height + 200;
+    const id = pair.standing("alice", 1, 50_000_000n, expiry);
+    pair.bob.ready = false;
+    pair.fulfill("bob", id, 1);
+    pair.fail("alice");
+    pair.mine(1);
+    const rates: number[] = [];
+    // Nobody mines what Bob gives.
+    for (let n = 0; n < 16; n++) {
+      pair.chain.mine(1, { transactions: [] });
+      pair.back("bob");
+      pair.back("alice");
+      rates.push(pair.bob.channel.sweeps.at(-1)?.feeRate ?? 0);
+    }
+    expect(rates[0]).toBe(Math.max(FEES.nextBlock ?? 0, 1_350));
+    for (let n = 1; n < rates.length; n++) expect(rates[n]).toBeGreaterThanOrEqual(rates[n - 1] ?? 0);
+    expect(rates.at(-1)).toBeGreaterThan(2 * (rates[0] ?? 0));
+    expect(pair.bob.channel.sweeps).toHaveLength(1);
+    expect(pair.refused).toEqual([]);
+    pair.mine(1);
+    expectWealth(pair, "bob", 450_000n, COST);
+  });
+
+  it("leaves what costs more than it is worth, until fees fall", () => {
+    const pair = new ChainPair().openOnChain(1_000_000n);
+    pair.bob.fees = { nextBlock: 20_000, relay: 1_000, fallback: 2_000 };
+    pair.fail("bob");
+    pair.mine(160);
+    expect(pair.bob.channel.sweeps).toEqual([]);
+  });
+});

@@ -1,0 +1,254 @@
+import { expect } from "vitest";
+import { Chain } from "../../src/adapters/chain-embedded/index.ts";
+import { equalBytes, type Satoshi } from "../../src/core/base/index.ts";
+import {
+  anchorScript,
+  parseTransaction,
+  payToWitnessPublicKeyHash,
+  payToWitnessScriptHash,
+  type Transaction,
+  transactionId,
+} from "../../src/core/bitcoin/index.ts";
+import type { ChannelPolicy, CommitmentRow, HtlcRow, Input, Tell } from "../../src/core/payment-channel/index.ts";
+import { AnchorWatch } from "../../src/node/anchor-watch.ts";
+import { AMOUNT_SAT, ChannelPair, type Party, type PartyName, secret } from "./channel-pair.ts";
+
+const NAMES = ["alice", "bob"] as const;
+
+function parsed(raw: Uint8Array): Transaction {
+  const transaction = parseTransaction(raw);
+  if (!transaction.ok) throw new Error(transaction.error.reason);
+  return transaction.value;
+}
+
+/**
+ * A channel on the embedded chain, which judges every transaction as the network would. Each party sees every block and
+ * every transaction of the mempool through the node's own watch, and what it broadcasts goes to the chain.
+ */
+export class ChainPair extends ChannelPair {
+  readonly chain = new Chain({ now: () => 1_700_000_000_000 });
+  /** Parties that are away: they see no block and broadcast nothing until they are back. */
+  readonly away = new Set<PartyName>();
+  /** Reasons for which the chain refused a broadcast. */
+  readonly refused: string[] = [];
+  private readonly watches = new Map<PartyName, AnchorWatch<Watched>>();
+  private readonly given = new Map<PartyName, number>();
+  private opened = 0;
+
+  constructor(policy: { alice?: Partial<ChannelPolicy>; bob?: Partial<ChannelPolicy> } = {}) {
+    super(policy);
+    this.chain.mine(150);
+    for (const name of NAMES) {
+      this[name].height = this.height;
+      this[name].checked = false;
+      this[name].defends = true;
+    }
+  }
+
+  get height(): number {
+    return this.chain.tip.height;
+  }
+
+  /** An open channel whose anchor is in a block; Bob has `pushMsat` of it. */
+  openOnChain(pushMsat = 400_000_000n): this {
+    this.propose({ pushMsat });
+    this.answer();
+    this.deliver("bob");
+    this.makeAnchor();
+    this.settle();
+    this.opened = this.height + 1;
+    for (const name of NAMES) {
+      const watch = new AnchorWatch<Watched>((_, runner, height, anchor) => {
+        const output = anchor.outputs[this[name].channel.funding?.outputIndex ?? 0];
+        runner.run(undefined, { type: "funding_confirmed", height, output });
+      });
+      watch.watch(this.runner(name));
+      this.watches.set(name, watch);
+      this.given.set(name, this[name].broadcasts.length);
+    }
+    this.mine(6);
+    this.settle();
+    expect(NAMES.map((name) => this[name].channel.stage.stage)).toEqual(["open", "open"]);
+    return this;
+  }
+
+  private makeAnchor(): void {
+    const { terms } = this.alice.channel;
+    const keys = [terms.local?.commitKey, terms.remote?.commitKey].filter((key) => key !== undefined);
+    const [a, b] = keys;
+    if (a === undefined || b === undefined) throw new Error("both keys are known");
+    const made = this.chain.fund(payToWitnessScriptHash(anchorScript(a, b)), AMOUNT_SAT);
+    if (!made.ok) throw new Error("the faucet is empty");
+    const { txid, index: outputIndex } = made.value;
+    const error = this.alice.run({ type: "funded", txid, outputIndex, transaction: new Uint8Array([1, 2, 3]) });
+    expect(error).toBeUndefined();
+  }
+
+  private runner(name: PartyName): Watched {
+    const party = this[name];
+    return { state: party.channel, run: (_, input) => party.run(input) };
+  }
+
+  /** What the parties broadcast since, given to the chain; both see what gets into the mempool. */
+  give(): void {
+    for (const name of NAMES) {
+      if (this.away.has(name)) continue;
+      const { broadcasts } = this[name];
+      for (const raw of broadcasts.slice(this.given.get(name) ?? 0)) this.publish(raw);
+      this.given.set(name, broadcasts.length);
+    }
+  }
+
+  /** Gives any transaction to the chain. Returns why it is refused. */
+  publish(raw: Uint8Array): string | undefined {
+    const result = this.chain.submit(raw);
+    if (result.type === "already_known") return undefined;
+    if (result.type === "rejected") {
+      this.refused.push(result.reason);
+      return result.reason;
+    }
+    for (const name of this.here()) this.see(name, parsed(raw), undefined);
+    return undefined;
+  }
+
+  private here(): PartyName[] {
+    return NAMES.filter((name) => !this.away.has(name));
+  }
+
+  private see(name: PartyName, transaction: Transaction, height: number | undefined): void {
+    const watch = this.watches.get(name);
+    watch?.see(NO_BATCH, { txid: transactionId(transaction), transaction, height });
+    watch?.watch(this.runner(name));
+    this.answerLookUp(name);
+  }
+
+  /** The rows of a revoked commitment, from everything that the party ever wrote. */
+  private answerLookUp(name: PartyName): void {
+    const party = this[name];
+    const { anchorSpend } = party.channel;
+    if (anchorSpend?.kind !== "revoked" || anchorSpend.holder !== undefined) return;
+    const { number } = anchorSpend;
+    const commitments: CommitmentRow[] = [];
+    const htlcs = new Map<bigint, HtlcRow>();
+    for (const change of party.changes) {
+      if (change.type === "commitment" && change.row.number === number) commitments.push(change.row);
+      if (change.type === "htlc_added") htlcs.set(change.row.id, change.row);
+      if (change.type === "htlc_removed") {
+        const { id, removal, removedBy, removeNumber } = change;
+        const htlc = htlcs.get(id);
+        if (htlc !== undefined) htlcs.set(id, { ...htlc, removal, removedBy, removeNumber });
+      }
+    }
+    expect(party.run({ type: "evidence", number, commitments, htlcs: [...htlcs.values()] })).toBeUndefined();
+  }
+
+  /** Mines block after block; everybody who is there sees each, and what he does about it reaches the chain. */
+  mine(count: number): void {
+    for (let n = 0; n < count; n++) {
+      this.give();
+      this.chain.mine(1);
+      for (const name of this.here()) this.connect(name, this.height);
+      this.give();
+    }
+  }
+
+  private connect(name: PartyName, height: number): void {
+    const party = this[name];
+    party.height = height;
+    for (const { transaction } of this.chain.blockAt(height)?.transactions ?? []) this.see(name, transaction, height);
+    party.run({ type: "block" });
+    party.flush();
+  }
+
+  /** The party comes back and works on the blocks that it missed, one after the other. */
+  back(name: PartyName): void {
+    this.away.delete(name);
+    const party = this[name];
+    party.caughtUp = false;
+    for (let height = party.height + 1; height <= this.height; height++) this.connect(name, height);
+    party.caughtUp = true;
+    party.flush();
+    this.give();
+  }
+
+  /** The newest `depth` blocks are replaced by one more than they were; `keep`: with the same transactions in the mempool. */
+  reorganise(depth: number): void {
+    const first = this.height - depth + 1;
+    const block = this.chain.blockAt(first);
+    if (block === undefined) throw new Error("no such block");
+    const old = this.height;
+    this.chain.invalidate(block);
+    for (let height = old; height >= first; height--) for (const name of this.here()) this.disconnect(name, height);
+    for (const name of this.here()) this[name].height = this.height;
+  }
+
+  private disconnect(name: PartyName, height: number): void {
+    const party = this[name];
+    const { chainOutputs, anchorSpend, funding } = party.channel;
+    for (const { index, spend } of [...chainOutputs.values()]) {
+      if (spend?.height === height) party.run({ type: "output_unspent", index });
+    }
+    if (anchorSpend?.height === height) party.run({ type: "anchor_unspent" });
+    if (funding?.confirmedHeight === height) party.run({ type: "funding_unconfirmed" });
+  }
+
+  /** The party's money on chain outside of the channel, in blocks. */
+  wealth(name: PartyName): bigint {
+    const { signer, keys, channel } = this[name];
+    const script = payToWitnessPublicKeyHash(signer.publicKey(keys.finalKey(channel.channel.index)));
+    let sum = 0n;
+    for (let height = this.opened; height <= this.height; height++) {
+      for (const { transaction, txid } of this.chain.blockAt(height)?.transactions ?? []) {
+        transaction.outputs.forEach((output, index) => {
+          if (equalBytes(output.script, script)) sum += this.chain.unspent({ txid, index })?.amountSat ?? 0n;
+        });
+      }
+    }
+    return sum;
+  }
+
+  /** Fees that transactions of the channel paid, found as what is missing of the anchor. */
+  spentOnFees(): bigint {
+    return AMOUNT_SAT - this.wealth("alice") - this.wealth("bob");
+  }
+
+  /** An HTLC that has cleared and waits for its receiver. Returns its id. */
+  standing(from: PartyName, n: number, amountMsat: bigint, expiry: number): bigint {
+    const refused = this.offer(from, n, amountMsat, expiry);
+    if (refused !== undefined) throw new Error(JSON.stringify(refused, (_, v) => (typeof v === "bigint" ? `${v}` : v)));
+    this.settle();
+    const id = from === "alice" ? this.alice.channel.totals.localLastId : this.bob.channel.totals.localLastId;
+    return id;
+  }
+
+  fulfill(name: PartyName, id: bigint, n: number): void {
+    expect(this[name].run({ type: "fulfill", id, preimage: secret(n) })).toBeUndefined();
+  }
+
+  fail(name: PartyName): void {
+    this[name].run({ type: "fail", error: { type: "failed_by_user", rule: "B2-43" }, notify: false });
+  }
+
+  tells<T extends Tell["type"]>(name: PartyName, type: T): Extract<Tell, { type: T }>[] {
+    return this[name].tells.filter((tell): tell is Extract<Tell, { type: T }> => tell.type === type);
+  }
+}
+
+/** The channel's money less fees of at most `most`. */
+export function expectWealth(pair: ChainPair, name: PartyName, owed: Satoshi | bigint, most: bigint): void {
+  const has = pair.wealth(name);
+  expect(has, `${name} has ${has} of ${owed}`).toBeLessThanOrEqual(owed);
+  expect(has, `${name} has ${has} of ${owed}`).toBeGreaterThanOrEqual(owed - most);
+}
+
+type Watched = {
+  readonly state: Party["channel"];
+  run(batch: unknown, input: Input): unknown;
+};
+
+/** The watch only hands a batch on. */
+const NO_BATCH = {
+  change: () => undefined,
+  afterCommit: () => undefined,
+  atEnd: () => undefined,
+};
