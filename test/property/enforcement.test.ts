@@ -186,6 +186,56 @@ describe("deadlines", () => {
   });
 });
 
+/** Delivers one message after the other, each side saying what is due in between, until `count` are delivered or none is left. */
+function exchange(pair: ChainPair, count: number): boolean {
+  for (let n = 0; n < count; n++) {
+    pair.alice.flush();
+    pair.bob.flush();
+    const from = (["alice", "bob"] as const).find((name) => pair[name].outgoing.length > 0);
+    if (from === undefined) return false;
+    expect(pair.deliver(from)).toBeUndefined();
+  }
+  return true;
+}
+
+describe("an HTLC that gets stuck", () => {
+  it("[LS-20] [LS-30] at any message before its add is complete goes to the chain when it has expired", () => {
+    for (let count = 0; ; count++) {
+      const pair = new ChainPair().openOnChain();
+      const expiry = pair.height + 160;
+      expect(pair.offer("alice", 1, 50_000_000n, expiry)).toBeUndefined();
+      if (!exchange(pair, count)) break;
+      pair.mine(162);
+      expect(pair.alice.channel.stage.stage).toBe("open");
+      pair.mine(1);
+      expect(pair.alice.channel.stage).toMatchObject({ stage: "failed", failure: expect.stringContaining("B2-16") });
+      pair.mine(150);
+      expectWealth(pair, "alice", 600_000n, COST);
+      expect(pair.tells("alice", "htlc_failed").map(({ id }) => id)).toEqual([0n]);
+    }
+  }, 60_000);
+
+  it("[LS-24] [LS-30] at any message before its settlement is complete goes to the chain with the preimage", () => {
+    for (let count = 0; ; count++) {
+      const pair = new ChainPair().openOnChain();
+      const expiry = pair.height + 170;
+      const id = pair.standing("alice", 1, 50_000_000n, expiry);
+      pair.fulfill("bob", id, 1);
+      if (!exchange(pair, count)) throw new Error("the settlement comes to an end before");
+      // What is left of it is Alice's to wait for.
+      if (pair.bob.channel.htlcs.size === 0) break;
+      pair.mine(7);
+      expect(pair.bob.channel.stage.stage).toBe("open");
+      pair.mine(1);
+      expect(pair.bob.channel.stage).toMatchObject({ stage: "failed", failure: expect.stringContaining("LS-24") });
+      pair.mine(150);
+      expectWealth(pair, "bob", 450_000n, COST);
+      expectWealth(pair, "alice", 550_000n, COST);
+      expect(pair.tells("alice", "htlc_fulfilled").map(({ preimage }) => preimage)).toEqual([secret(1)]);
+    }
+  }, 60_000);
+});
+
 describe("a revoked commitment", () => {
   const cheated = (): { pair: ChainPair; revoked: Uint8Array } => {
     const pair = new ChainPair().openOnChain();
