@@ -6,6 +6,7 @@ export {
   asPaymentHash,
   assertNever,
   equalBytes,
+  fromHex,
   type Msat,
   msat,
   type Result,
