@@ -6,6 +6,7 @@ import { addDemoCommand } from "./demo/command.ts";
 import { EXIT, EXIT_CODES_HELP } from "./exit-code.ts";
 import { asFailure } from "./failure.ts";
 import { addStartCommand } from "./start/command.ts";
+import { addVmCommand } from "./vm/command.ts";
 
 function version(): string {
   const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
@@ -23,6 +24,7 @@ function program(finish: (exitCode: number) => void): Command {
   addDemoCommand(sluice, finish);
   addStartCommand(sluice, finish);
   addChainCommand(sluice, finish);
+  addVmCommand(sluice, finish);
   return sluice;
 }
 

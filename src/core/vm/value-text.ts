@@ -1,18 +1,22 @@
 import { toHex } from "../base/index.ts";
 import { binaryBytes, elements, isList, type Value } from "./value.ts";
 
-/** A value as text for JSON: a binary in hexadecimal, a list as an array. For values of bounded size: shared parts are written out. */
+/** A value for JSON: a binary in hexadecimal, a list as an array. */
 export type PlainValue = string | readonly PlainValue[];
 
 type Unfinished = { readonly target: PlainValue[]; readonly rest: Value[] };
 
-/** Needs no stack of the engine, however deep the lists. */
-export function plainValue(value: Value): PlainValue {
+/**
+ * A value for JSON. Parts that lists share are written out. A list within more than `deepest` others is only said to be there, by "…": what
+ * reads JSON has its limits. This itself needs no stack of the engine, however deep the lists.
+ */
+export function plainValue(value: Value, deepest: number = Number.POSITIVE_INFINITY): PlainValue {
   const top: PlainValue[] = [];
   const open: Unfinished[] = [{ target: top, rest: [value] }];
   for (let at = open.at(-1); at !== undefined; at = open.at(-1)) {
     const next = at.rest.pop();
     if (next === undefined) open.pop();
+    else if (isList(next) && open.length > deepest) at.target.push("…");
     else if (isList(next)) {
       const inner: PlainValue[] = [];
       at.target.push(inner);

@@ -1,0 +1,56 @@
+import { readFileSync } from "node:fs";
+import { type Assembly, assemble } from "../../core/vm/index.ts";
+import { fromHex } from "../../node/index.ts";
+import { EXIT } from "../exit-code.ts";
+import { environmentFailure, Failure } from "../failure.ts";
+
+/** Longest file that is read, in bytes. */
+const GREATEST_FILE = 1 << 21;
+
+/** The text of a file, or of standard input for `-`. */
+export function readText(file: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file === "-" ? 0 : file);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw environmentFailure(
+      "file",
+      `${file} can't be read: ${why}. Check the file's name and its permissions.`,
+      cause,
+    );
+  }
+  if (bytes.length > GREATEST_FILE) {
+    throw new Failure(
+      EXIT.failed,
+      "file_too_large",
+      `${file} has ${bytes.length} bytes, and at most ${GREATEST_FILE} are read.`,
+    );
+  }
+  return bytes.toString("utf8");
+}
+
+/** Assembles a file; its warnings go to standard error. */
+export function assembleFile(file: string): Assembly {
+  const assembled = assemble(readText(file));
+  if (!assembled.ok) {
+    const { place, problem } = assembled.error;
+    throw new Failure(EXIT.failed, "source", `${file}:${place.line}:${place.column}: ${problem}`);
+  }
+  for (const { place, problem } of assembled.value.warnings) {
+    process.stderr.write(`${file}:${place.line}:${place.column}: warning: ${problem}\n`);
+  }
+  return assembled.value;
+}
+
+/** Byte code: of a file whose name ends in .fs, assembled; of any other, the hexadecimal text in it. */
+export function readProgram(file: string): Uint8Array {
+  if (file.endsWith(".fs")) return assembleFile(file).code;
+  const code = fromHex(readText(file).replace(/\s+/g, ""));
+  if (code !== undefined) return code;
+  throw new Failure(
+    EXIT.failed,
+    "source",
+    `${file} is not byte code in hexadecimal. The name of an assembler's source ends in .fs.`,
+  );
+}
