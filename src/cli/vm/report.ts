@@ -5,7 +5,7 @@ import {
   GRANULARITY,
   instructionText,
   type PlainValue,
-  plainValue,
+  plainValueTo,
   type RunInput,
   readContractResult,
   type Step,
@@ -22,7 +22,7 @@ const DEEPEST = 64;
 const STEP_VALUE_WIDTH = 200;
 
 function plain(value: Value): PlainValue {
-  return plainValue(value, DEEPEST);
+  return plainValueTo(value, DEEPEST);
 }
 
 function listed(values: readonly Value[]): string[] {
@@ -127,7 +127,7 @@ export function traceLine(input: RunInput, step: Step): string {
 export function stepFields(input: RunInput, step: Step): { readonly type: string } {
   const instruction = instructionText(programOf(input, step.part), step.position);
   const stackTop = step.stackTop.map((value) => valueText(value, STEP_VALUE_WIDTH));
-  const fields = { ...step, type: "step", instruction, stackTop };
+  const fields = { type: "step", ...step, instruction, stackTop };
   return fields;
 }
 

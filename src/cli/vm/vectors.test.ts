@@ -25,6 +25,14 @@ describe("vectors of the reference machine", () => {
     expect(summary(read("asm-public.json"))).toEqual({ passed: 115, failed: 0, differs: 0, others: [] });
   });
 
+  it("compares values whole, however many and however deep", () => {
+    const gas = { version: 2, height: 1, time_gas: 900, space_gas: 900, var_limit: 1, fun_limit: 1, scriptsig_hex: "" };
+    const nested = [[[[[]]]]];
+    const code = "84848284828482848215";
+    const vector = { name: "x", ...gas, code_hex: code, expected: { stack: [nested, nested] } };
+    expect(checkVectors({ format: "chalang-vectors/1", vectors: [vector] })).toMatchObject([{ outcome: "passed" }]);
+  });
+
   it("notices what is not as expected, and allows it under hazard/", () => {
     const file = read("vectors-public.json");
     const good = file.vectors.find(({ name }) => name === "prog/fact-10");

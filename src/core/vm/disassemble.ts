@@ -107,10 +107,10 @@ export function disassemble(program: Uint8Array): Line[] {
     // A function's hash is known to the assembler in the functions after it, and everywhere outside of functions.
     const number = opcode === OP.binary && bytes.length === 37 ? functions.get(toHex(bytes.subarray(5))) : undefined;
     if (number !== undefined && (!inFunction || number < count)) text = `f${number}`;
-    const closes = opcode === OP.endIf || opcode === OP.functionEnd;
+    const closes = opcode === OP.endIf || (opcode === OP.functionEnd && named);
     if (closes) depth = Math.max(0, depth - 1);
     lines.push({ position, text, depth: opcode === OP.else ? Math.max(0, depth - 1) : depth });
-    if (opcode === OP.if || opcode === OP.define || opcode === OP.defineAndPush) depth++;
+    if (opcode === OP.if || (named && (opcode === OP.define || opcode === OP.defineAndPush))) depth++;
     if (opcode === OP.define) inFunction = true;
     if (opcode === OP.functionEnd) inFunction = false;
   }

@@ -9,4 +9,4 @@ export { type Finished, type RunInput, run } from "./run.ts";
 export type { Place, SourceProblem } from "./source-words.ts";
 export { type Step, trace } from "./trace.ts";
 export { binaryValue, equalValues, listOf, memoryOf, type Value } from "./value.ts";
-export { type PlainValue, plainValue, valueText } from "./value-text.ts";
+export { type PlainValue, plainValue, plainValueTo, valueText } from "./value-text.ts";

@@ -6,11 +6,13 @@ export type PlainValue = string | readonly PlainValue[];
 
 type Unfinished = { readonly target: PlainValue[]; readonly rest: Value[] };
 
-/**
- * A value for JSON. Parts that lists share are written out. A list within more than `deepest` others is only said to be there, by "…": what
- * reads JSON has its limits. This itself needs no stack of the engine, however deep the lists.
- */
-export function plainValue(value: Value, deepest: number = Number.POSITIVE_INFINITY): PlainValue {
+/** A value for JSON, whole. Parts that lists share are written out. Needs no stack of the engine, however deep the lists. */
+export function plainValue(value: Value): PlainValue {
+  return plainValueTo(value, Number.POSITIVE_INFINITY);
+}
+
+/** The same, but a list within more than `deepest` others is only said to be there, by "…": what reads JSON has its limits. */
+export function plainValueTo(value: Value, deepest: number): PlainValue {
   const top: PlainValue[] = [];
   const open: Unfinished[] = [{ target: top, rest: [value] }];
   for (let at = open.at(-1); at !== undefined; at = open.at(-1)) {
