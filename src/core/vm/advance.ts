@@ -70,11 +70,18 @@ export function advance(m: Machine, steps: number): Failure | undefined {
   let { code, program, at, depth, time, space, spacePeak } = m;
   let { ops } = code;
   let failure: Failure | undefined;
-  for (let left = steps; left > 0 && m.running; left--) {
+  let elsewhere = false;
+  for (let left = m.running ? steps : 0; left > 0; left--) {
+    if (elsewhere) {
+      program = m.program;
+      code = m.code;
+      ops = code.ops;
+      elsewhere = false;
+    }
     const place = at;
     const opcode = ops[at++] as number;
-    const top = stack[depth - 1];
     let reason: Reason | undefined;
+    // Nothing is read from below the stack: an index of -1 would make the engine treat every read as that of an object's property.
     switch (opcode) {
       case OP.int:
         stack[depth++] = ops[at++] as number;
@@ -86,15 +93,17 @@ export function advance(m: Machine, steps: number): Failure | undefined {
       case OP.dup:
         if (depth < 1) reason = needs(depth, 1);
         else {
-          stack[depth++] = top as Value;
-          space += memoryOf(top as Value);
+          const top = stack[depth - 1] as Value;
+          stack[depth++] = top;
+          space += memoryOf(top);
         }
         break;
       case OP.swap:
         if (depth < 2) reason = needs(depth, 2);
         else {
+          const top = stack[depth - 1] as Value;
           stack[depth - 1] = stack[depth - 2] as Value;
-          stack[depth - 2] = top as Value;
+          stack[depth - 2] = top;
         }
         break;
       case OP.add:
@@ -105,12 +114,14 @@ export function advance(m: Machine, steps: number): Failure | undefined {
       case OP.and:
       case OP.or:
       case OP.xor: {
-        const second = stack[depth - 2];
+        const top = depth < 2 ? undefined : stack[depth - 1];
+        const second = depth < 2 ? undefined : stack[depth - 2];
         if (typeof top !== "number" || typeof second !== "number") reason = notInts(depth, 2);
         else stack[--depth - 1] = onTwoInts(opcode, second, top);
         break;
       }
-      case OP.if:
+      case OP.if: {
+        const top = depth < 1 ? undefined : stack[depth - 1];
         if (typeof top !== "number") reason = notInts(depth, 1);
         else {
           depth--;
@@ -119,6 +130,7 @@ export function advance(m: Machine, steps: number): Failure | undefined {
           at = top !== 0 ? at + 4 : (ops[at] as number);
         }
         break;
+      }
       case INNER.jump:
         at = ops[at] as number;
         break;
@@ -132,6 +144,8 @@ export function advance(m: Machine, steps: number): Failure | undefined {
         depth = m.depth;
         time = m.time;
         space = m.space;
+        elsewhere = m.code !== code;
+        if (!m.running) left = 0;
     }
     time -= TIME[opcode] as number;
     space += SPACE[opcode] as number;
@@ -142,11 +156,6 @@ export function advance(m: Machine, steps: number): Failure | undefined {
       m.depth = depth;
       failure = failureAt(program, code, place, reason ?? exceeded(m) ?? { type: "out_of_time" });
       break;
-    }
-    if (code !== m.code) {
-      program = m.program;
-      code = m.code;
-      ops = code.ops;
     }
   }
   m.at = at;
