@@ -241,7 +241,7 @@ describe("readContractResult", () => {
   });
 });
 
-describe("[AP-2] the hashlock of seed 004", () => {
+describe("the hashlock of seed 004", () => {
   const secret = new Uint8Array(32).fill(5);
   const hash = stackOf(`binary 32 ${btoa(String.fromCharCode(...secret))} hash`)[0] as string;
   const hash64 = Buffer.from(hash, "hex").toString("base64");
@@ -255,7 +255,7 @@ describe("[AP-2] the hashlock of seed 004", () => {
     ["", { root: undefined, amount: 0, nonce: 1, delay: 50 }],
     [`binary 32 ${btoa(String.fromCharCode(...secret))}`, { root: undefined, amount: 10_000, nonce: 2, delay: 0 }],
     ["int 7", { root: undefined, amount: 0, nonce: 1, delay: 49 }],
-  ])("given %j", (evidence, value) => {
+  ])("[AP-2] [AP-15] given %j, pays or says why not", (evidence, value) => {
     const limits = { timeGas: 1000, spaceGas: 1000 };
     expect(readContractResult(good(code, { evidence: bytes(evidence), ...limits }).stack)).toEqual({ ok: true, value });
   });

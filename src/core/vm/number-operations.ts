@@ -73,12 +73,13 @@ function power(m: Machine): Reason | undefined {
   return undefined;
 }
 
-/** The remainder of a number of any length, big-endian. */
+/** The remainder of a number of any length, big-endian; two bytes a step, so that each step stays below 2^48 and is exact. */
 function remainderOf(digits: Uint8Array, divisor: number): number {
   let rest = 0;
-  // No step exceeds 2^40, so that all are exact.
-  for (const digit of digits) {
-    const number = rest * 256 + digit;
+  let at = 0;
+  if (digits.length % 2 === 1) rest = (digits[at++] as number) % divisor;
+  for (; at < digits.length; at += 2) {
+    const number = rest * 65_536 + (digits[at] as number) * 256 + (digits[at + 1] as number);
     rest = number - Math.floor(number / divisor) * divisor;
   }
   return rest;
