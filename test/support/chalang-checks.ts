@@ -62,10 +62,28 @@ function comparable(input: RunInput): ReturnType<typeof runByTheLetter> {
 
 /** The machine does what one does that is written by the letter of the rules. */
 export function checkByTheLetter(seed: number): Checked {
-  const input = inputOf(randomNumbers(seed), uncapped);
+  return compareByTheLetter(inputOf(randomNumbers(seed), uncapped), seed);
+}
+
+function compareByTheLetter(input: RunInput, seed: number): Checked {
   const expected = runByTheLetter(input);
   assert.deepEqual(comparable(input), expected, described(seed, input));
   return { good: expected !== undefined };
+}
+
+/** The same for a program that somebody wrote, with all the gas that it may want. */
+export function checkSourceByTheLetter(source: string): Checked {
+  const code = assemble(source);
+  assert(code.ok, source);
+  const limits = { timeGas: 10_000, spaceGas: 10_000, variableLimit: 9, functionLimit: 9 };
+  const input = {
+    evidence: new Uint8Array(0),
+    code: code.value.code,
+    version: 2,
+    height: 1,
+    profile: uncapped,
+  } as const;
+  return compareByTheLetter({ ...input, ...limits }, 0);
 }
 
 /** A run ends within its gas and never throws. The cheapest of the checks. */

@@ -150,6 +150,7 @@ describe("caps of the ledger's profile", () => {
     expect(good(cells).createdBytes).toBe(64);
     const small = `binary 32 ${btoa("x".repeat(32))}`;
     expect(good(`${small} ${small}`).createdBytes).toBe(0);
+    expect(good(`binary 33 ${btoa("x".repeat(33))}`).createdBytes).toBe(33);
     expect(good(`${small} ${small} ++ dup >r int 16 split`).createdBytes).toBe(64 + 48);
     const literal = `binary 60000 ${btoa("x".repeat(60_000))} drop `;
     expect(failure(literal.repeat(5))).toMatchObject({ reason: { type: "created_limit" } });
