@@ -16,11 +16,11 @@ function version(): string {
 
 function program(finish: (exitCode: number) => void): Command {
   const sluice = new Command("sluice")
-    .description("Off-chain payments: a node, and a demo of it.")
+    .description("Off-chain payments: a node, a demo of it, and the machine that runs contracts.")
     .version(version())
     .exitOverride()
     .showHelpAfterError("(--help says what can be given)")
-    .addHelpText("after", `\nExamples:\n  sluice demo\n  sluice start --help\n${EXIT_CODES_HELP}`);
+    .addHelpText("after", `\nExamples:\n  sluice demo\n  sluice start --help\n  sluice vm --help\n${EXIT_CODES_HELP}`);
   addDemoCommand(sluice, finish);
   addStartCommand(sluice, finish);
   addChainCommand(sluice, finish);

@@ -113,6 +113,9 @@ export function finished(m: Machine): Finished {
   };
 }
 
+/** Opcodes at a time. A small whole number: counting down from infinity makes the loop half as fast (measured). */
+const SLICE = 1 << 16;
+
 /**
  * Runs the evidence, then the code on what the evidence left. Ends within its gas and its profile's limits for any bytes whatever, and never
  * throws. Source: AP-13; the opcodes' costs stand in the tables of operations.
@@ -120,6 +123,10 @@ export function finished(m: Machine): Finished {
 export function run(input: RunInput): Result<Finished, Failure> {
   const machine = start(input);
   if (!machine.ok) return machine;
-  const failure = advance(machine.value, Number.POSITIVE_INFINITY);
-  return failure === undefined ? ok(finished(machine.value)) : err(failure);
+  const m = machine.value;
+  while (m.running) {
+    const failure = advance(m, SLICE);
+    if (failure !== undefined) return err(failure);
+  }
+  return ok(finished(m));
 }
