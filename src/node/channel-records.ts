@@ -1,5 +1,21 @@
-import type { ChannelId, Msat, NodeId, PaymentHash, Satoshi, Txid } from "../core/base/index.ts";
-import { addedBy, type CommitmentRow, type HtlcRow, type Side, type Stage } from "../core/payment-channel/index.ts";
+import {
+  type ChannelId,
+  type Msat,
+  type NodeId,
+  type PaymentHash,
+  type Satoshi,
+  sat,
+  type Txid,
+} from "../core/base/index.ts";
+import { parseTransaction } from "../core/bitcoin/index.ts";
+import {
+  addedBy,
+  type CommitmentRow,
+  type FundingRow,
+  type HtlcRow,
+  type Side,
+  type Stage,
+} from "../core/payment-channel/index.ts";
 import type { ChannelHistory, HtlcOutcome, MomentRow, TallyRow } from "../ports/record-rows.ts";
 import type { Store } from "../ports/store.ts";
 import { outcomeOf, reasonText } from "./failures.ts";
@@ -52,7 +68,8 @@ export type ChannelRecord = {
   /** How it ended; undefined while it goes on. `feeSat` is that of the whole transaction. */
   readonly end:
     | {
-        readonly type: "cooperative" | "failed" | "abandoned";
+        /** Forced: by a commitment; punished: by one that had been revoked; unknown: by something newer than our data. */
+        readonly type: "cooperative" | "forced" | "punished" | "unknown" | "failed" | "abandoned";
         readonly txid: Txid | undefined;
         readonly feeSat: Satoshi | undefined;
       }
@@ -247,14 +264,34 @@ function directionTotals(tallies: readonly TallyRow[], offerer: Side): Direction
   return { fulfilled: of("fulfilled"), failed, causes };
 }
 
-function endType(stage: Stage): "cooperative" | "failed" | "abandoned" | undefined {
-  if (stage === "closed" || stage === "close_agreed") return "cooperative";
-  return stage === "failed" || stage === "abandoned" ? stage : undefined;
+type End = NonNullable<ChannelRecord["end"]>;
+
+const BY_SPEND = { close: "cooperative", commitment: "forced", revoked: "punished", unknown: "unknown" } as const;
+
+/** How the channel ended, by what spent its anchor on the best chain, or by what was decided before anything did. */
+function endOf({ stage: { stage }, anchorSpend, funding }: ChannelHistory): End | undefined {
+  if (anchorSpend?.height !== undefined) {
+    const { kind, txid, transaction } = anchorSpend;
+    return { type: BY_SPEND[kind], txid, feeSat: feeOf(transaction, funding) };
+  }
+  const decided = stage === "close_agreed" || stage === "closed" || stage === "buried" ? "cooperative" : stage;
+  if (decided !== "cooperative" && decided !== "failed" && decided !== "abandoned") return undefined;
+  return { type: decided, txid: undefined, feeSat: undefined };
+}
+
+/**
+ * The fee of the transaction that spends the anchor, where the anchor is all that it spends. An anchor that does not hold what
+ * the peer said it does may be spent for more than we count on.
+ */
+function feeOf(transaction: Uint8Array, funding: FundingRow | undefined): Satoshi | undefined {
+  const parsed = parseTransaction(transaction);
+  if (funding === undefined || !parsed.ok || parsed.value.inputs.length !== 1) return undefined;
+  const left = parsed.value.outputs.reduce((sum, output) => sum - output.amountSat, funding.amountSat as bigint);
+  return left < 0n ? undefined : sat(left);
 }
 
 function channelRecord(history: ChannelHistory, firstActivityAt: number | undefined): ChannelRecord {
   const { channel, id, stage, totals, record, life, tallies, lastMoment } = history;
-  const type = endType(stage.stage);
   return {
     channel: channel.index,
     channelId: id,
@@ -277,6 +314,6 @@ function channelRecord(history: ChannelHistory, firstActivityAt: number | undefi
     remoteCommitments: (lastMoment?.commitments.remote ?? -1) + 1,
     connections: record?.connections ?? 0,
     fundingFeeSat: life?.fundingFeeSat,
-    end: type === undefined ? undefined : { type, txid: life?.spendingTxid, feeSat: life?.spendingFeeSat },
+    end: endOf(history),
   };
 }

@@ -1,5 +1,5 @@
-import { equalBytes, type Satoshi, sat, type Txid, toHex } from "../core/base/index.ts";
-import { parseTransaction, serializeTransaction, type Transaction } from "../core/bitcoin/index.ts";
+import { equalBytes, type Txid, toHex } from "../core/base/index.ts";
+import { serializeTransaction, type Transaction } from "../core/bitcoin/index.ts";
 import { type Input, lastWord, type Side, unconfirmedSweeps } from "../core/payment-channel/index.ts";
 import type { Outpoint } from "../ports/bitcoin-chain.ts";
 import { AnchorWatch } from "./anchor-watch.ts";
@@ -7,7 +7,6 @@ import type { ChainTransaction, ConnectedBlock } from "./chain-follower.ts";
 import type { ChannelRunner, Surroundings } from "./channel-runner.ts";
 import type { Events } from "./events.ts";
 import type { Batch } from "./journal.ts";
-import type { Records } from "./records.ts";
 
 /** What channels and the chain have to do with each other: blocks and the mempool for the one, transactions for the other. */
 export class ChannelsOnChain {
@@ -16,7 +15,6 @@ export class ChannelsOnChain {
     /** Runs an input, and fails the channel where the input breaks a rule of the peer's. */
     readonly runOrFail: (batch: Batch, runner: ChannelRunner, input: Input) => void;
     readonly surroundings: () => Surroundings;
-    readonly records: Records;
     readonly events: Events;
     /** Reads the rows of the revoked commitment of that number and gives them to the channel as `evidence`. */
     readonly lookUp: (runner: ChannelRunner, number: number) => Promise<void>;
@@ -110,17 +108,6 @@ export class ChannelsOnChain {
     }
   }
 
-  /** The anchor of the channel is known, or what spends it is. */
-  anchorMoved(runner: ChannelRunner): void {
-    this.watch.watch(runner);
-    const { anchorSpend } = runner.state;
-    const isMined = anchorSpend?.height !== undefined;
-    this.options.records.spent(
-      runner.state,
-      isMined ? { txid: anchorSpend.txid, feeSat: feeOf(runner.state) } : undefined,
-    );
-  }
-
   private confirm(batch: Batch, runner: ChannelRunner, height: number, transaction: Transaction): void {
     const output = transaction.outputs[runner.state.funding?.outputIndex ?? 0];
     const raw = serializeTransaction(transaction, { witness: true });
@@ -177,15 +164,4 @@ function conflictsOf(
     }
   }
   return [...conflicts.values()];
-}
-
-/**
- * The fee of the transaction that spends the anchor, where the anchor is all that it spends. An anchor that does not hold what
- * the peer said it does may be spent for more than we count on.
- */
-function feeOf({ funding, anchorSpend }: ChannelRunner["state"]): Satoshi | undefined {
-  const parsed = anchorSpend === undefined ? undefined : parseTransaction(anchorSpend.transaction);
-  if (funding === undefined || parsed?.ok !== true || parsed.value.inputs.length !== 1) return undefined;
-  const left = parsed.value.outputs.reduce((sum, output) => sum - output.amountSat, funding.amountSat as bigint);
-  return left < 0n ? undefined : sat(left);
 }

@@ -116,12 +116,11 @@ export class Channels {
     this.events = options.events;
     this.random = options.random;
     this.records = options.records;
-    const { records, events, surroundings, lookUp } = options;
+    const { events, surroundings, lookUp } = options;
     this.onChain = new ChannelsOnChain({
       live: () => this.live(),
       runOrFail: (batch, runner, input) => this.runOrFail(batch, runner, input),
       surroundings,
-      records,
       events,
       lookUp,
     });
@@ -132,7 +131,7 @@ export class Channels {
       removed: (runner, id) => this.records.removed(runner.state, id),
       finished: (batch, runner) => this.records.note(batch, runner.state, runner.frozenBecause !== undefined),
       forgotten: (runner) => this.records.forget(runner.state),
-      watch: (runner) => this.onChain.anchorMoved(runner),
+      watch: (runner) => this.onChain.take(runner),
       lookUp: (runner, number) => this.onChain.lookUp(runner, number),
       frozen: (runner, why) =>
         this.events.emit({ type: "trouble", problem: `channel ${runner.index} is frozen: ${why}` }),

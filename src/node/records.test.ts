@@ -155,6 +155,21 @@ describe("the books of a channel", () => {
   });
 });
 
+it("[LW-8] [B2-43] tell a forced close from a cooperative one, with its transaction and fee", async () => {
+  await setUp();
+  await openUp();
+  await world.outcome(alice.node.failChannel(0));
+  expect((await recordOf(alice)).end).toEqual({ type: "failed", txid: undefined, feeSat: undefined });
+  world.chain.mine(7);
+  await world.quiet();
+  for (const node of [alice, bob]) {
+    const { end, stage } = await recordOf(node);
+    expect(end).toMatchObject({ type: "forced", feeSat: expect.any(BigInt) });
+    expect(end?.txid).toHaveLength(32);
+    expect(stage).toBe(node === alice ? "failed" : "closed");
+  }
+});
+
 describe("writing the books", () => {
   it("[LW-9] costs a few rows a second, however much is paid, and none later than a second", async () => {
     await setUp();

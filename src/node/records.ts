@@ -7,7 +7,7 @@
 // are counted from their HTLC rows, none twice and none never. Moments that a crash took are made up for by one that has the
 // time of the last that was written, which was at most FLUSH_MS and a batch before.
 
-import type { Satoshi, Txid } from "../core/base/index.ts";
+import type { Satoshi } from "../core/base/index.ts";
 import type { ChannelState, Coverage, Side, Stage } from "../core/payment-channel/index.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { HtlcOutcome, LifeRow, MomentRow, RecordRow, TallyRow, UncountedHtlc } from "../ports/record-rows.ts";
@@ -114,11 +114,6 @@ export class Records {
   /** The wallet paid this to have the anchor mined. */
   funded(state: ChannelState, fundingFeeSat: Satoshi): void {
     this.live(state, { fundingFeeSat });
-  }
-
-  /** A transaction spends the anchor on the best chain, or none does any more. */
-  spent(state: ChannelState, by: { readonly txid: Txid; readonly feeSat: Satoshi | undefined } | undefined): void {
-    this.live(state, { spendingTxid: by?.txid, spendingFeeSat: by?.feeSat });
   }
 
   /** The channel has come to another stage. */
@@ -266,8 +261,6 @@ function emptyBook(channel: number): Book {
       openedAt: undefined,
       endedAt: undefined,
       fundingFeeSat: undefined,
-      spendingTxid: undefined,
-      spendingFeeSat: undefined,
     },
     tallies: new Map(),
     last: undefined,

@@ -1,5 +1,13 @@
-import type { ChannelId, Msat, Satoshi, Txid } from "../core/base/index.ts";
-import type { ChannelRow, Coverage, FundingRow, Side, StageRow, TotalsRow } from "../core/payment-channel/index.ts";
+import type { ChannelId, Msat, Satoshi } from "../core/base/index.ts";
+import type {
+  AnchorSpendRow,
+  ChannelRow,
+  Coverage,
+  FundingRow,
+  Side,
+  StageRow,
+  TotalsRow,
+} from "../core/payment-channel/index.ts";
 
 /**
  * What can become of an HTLC, in a fixed order. A failure is told by what its reason says, which whoever failed it chose:
@@ -44,10 +52,6 @@ export type LifeRow = {
   readonly endedAt: number | undefined;
   /** What our wallet paid to have the anchor mined. */
   readonly fundingFeeSat: Satoshi | undefined;
-  /** The transaction that spends the anchor on the best chain. */
-  readonly spendingTxid: Txid | undefined;
-  /** Its fee. */
-  readonly spendingFeeSat: Satoshi | undefined;
 };
 
 /**
@@ -94,5 +98,6 @@ export type ChannelHistory = RecordRows & {
   readonly id: ChannelId;
   readonly stage: StageRow;
   readonly funding: FundingRow | undefined;
+  readonly anchorSpend: AnchorSpendRow | undefined;
   readonly totals: TotalsRow;
 };

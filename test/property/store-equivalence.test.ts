@@ -150,8 +150,8 @@ class Writer {
     const { packets, newest } = model;
     const outcome = HTLC_OUTCOMES[a % HTLC_OUTCOMES.length] ?? "fulfilled";
     const lowest = { lowestLocalMsat: BigInt(a), lowestRemoteMsat: BigInt(b) };
-    const ends = { endedAt: flag ? b : undefined, spendingTxid: flag ? coinRow(a).txid : undefined };
-    const fees = { fundingFeeSat: flag ? undefined : sat(a), spendingFeeSat: flag ? sat(b) : undefined };
+    const ends = { endedAt: flag ? b : undefined };
+    const fees = { fundingFeeSat: flag ? undefined : sat(a) };
     return [
       {
         type: "moment",

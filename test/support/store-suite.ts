@@ -404,8 +404,6 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
         openedAt: 1_700_000_000_500,
         endedAt: undefined,
         fundingFeeSat: sat(153),
-        spendingTxid: undefined,
-        spendingFeeSat: undefined,
       };
       const tally = (offerer: "local" | "remote", outcome: HtlcOutcome, count: number): TallyRow => ({
         channel: 1,
@@ -433,7 +431,7 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
       );
       const kept = { record, life, tallies, lastMoment: moments[3] };
       expect((await reloaded()).records).toStrictEqual([{ channel: 1, ...kept, uncounted: [] }]);
-      const ended = { ...life, endedAt: 1_700_000_001_000, spendingTxid: coinRow(1).txid, spendingFeeSat: sat(9) };
+      const ended = { ...life, endedAt: 1_700_000_001_000 };
       const closed = { ...OPEN, stage: "buried" } as const;
       await commit(...ofChannel(1, { type: "stage", row: closed }), { type: "life", row: ended });
       expect((await reloaded()).records).toStrictEqual([]);
@@ -442,6 +440,7 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
         id: asChannelId(bytes(32, 3001)),
         stage: closed,
         funding: undefined,
+        anchorSpend: undefined,
         totals: totalsRow(),
         ...kept,
         life: ended,
@@ -646,8 +645,6 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
         openedAt: 1,
         endedAt: undefined,
         fundingFeeSat: undefined,
-        spendingTxid: undefined,
-        spendingFeeSat: undefined,
       };
       await commit({ type: "life", row: life });
       await commit(...ofChannel(1, { type: "totals", row: totalsRow() }), removal);

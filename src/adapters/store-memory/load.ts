@@ -124,7 +124,10 @@ export function historyOf(tables: ChannelTables): ChannelHistory {
     channel !== undefined && id !== undefined && stage !== undefined && totals !== undefined,
     "a channel is created with its id, stage and totals",
   );
-  return { ...copyRow({ channel, id, stage, funding: tables.funding.get(0), totals }), ...recordOf(tables) };
+  return {
+    ...copyRow({ channel, id, stage, funding: tables.funding.get(0), anchorSpend: tables.anchorSpend.get(0), totals }),
+    ...recordOf(tables),
+  };
 }
 
 export function htlcPage(tables: ChannelTables, page: Parameters<Store["htlcs"]>[1]): HtlcRow[] {

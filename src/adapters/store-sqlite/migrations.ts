@@ -133,7 +133,7 @@ CREATE TABLE tally (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE life (
   channel INTEGER PRIMARY KEY REFERENCES channel,
-  opened_at INTEGER, ended_at INTEGER, funding_fee_sat INTEGER, spending_txid BLOB, spending_fee_sat INTEGER
+  opened_at INTEGER, ended_at INTEGER, funding_fee_sat INTEGER
 ) STRICT;
 CREATE TABLE moment (
   channel INTEGER NOT NULL REFERENCES channel, ordinal INTEGER NOT NULL, at INTEGER NOT NULL,

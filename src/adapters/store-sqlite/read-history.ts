@@ -1,4 +1,4 @@
-import { asChannelId, asTxid, msat, sat } from "../../core/base/index.ts";
+import { asChannelId, msat, sat } from "../../core/base/index.ts";
 import type { CommitmentRow, HtlcRow, Side } from "../../core/payment-channel/index.ts";
 import {
   type ChannelHistory,
@@ -12,6 +12,7 @@ import {
 } from "../../ports/record-rows.ts";
 import { readBigInt, readBytes, readNumber, readOptional, readPlaced, readSide, sideToSql } from "./columns.ts";
 import type { SqlEngine, SqlRow, SqlStatement } from "./engine.ts";
+import { onChainReader } from "./on-chain.ts";
 import { toChannel, toCommitment, toFunding, toHtlc, toStage, toTotals } from "./read-channel.ts";
 
 /** Prepares what reads one channel, live or ended, for the books. */
@@ -21,6 +22,7 @@ export function historyReader(engine: SqlEngine): (channel: number) => ChannelHi
      WHERE channel = ?`,
   );
   const funding = engine.prepare("SELECT * FROM funding WHERE channel = ?");
+  const readOnChain = onChainReader(engine);
   const readRecord = recordReader(engine);
   return (channel) => {
     const row = find.get(channel);
@@ -31,6 +33,7 @@ export function historyReader(engine: SqlEngine): (channel: number) => ChannelHi
       id: asChannelId(readBytes(row, "id")),
       stage: toStage(row),
       funding: funded && toFunding(funded),
+      anchorSpend: readOnChain(channel).anchorSpend,
       totals: toTotals(row),
       ...readRecord(channel),
     };
@@ -128,18 +131,12 @@ function toRecord(row: SqlRow): RecordRow {
 }
 
 function toLife(row: SqlRow): LifeRow {
-  const [funding, spending] = [
-    readOptional(row, "funding_fee_sat", readBigInt),
-    readOptional(row, "spending_fee_sat", readBigInt),
-  ];
-  const txid = readOptional(row, "spending_txid", readBytes);
+  const funding = readOptional(row, "funding_fee_sat", readBigInt);
   return {
     channel: readNumber(row, "channel"),
     openedAt: readOptional(row, "opened_at", readNumber),
     endedAt: readOptional(row, "ended_at", readNumber),
     fundingFeeSat: funding === undefined ? undefined : sat(funding),
-    spendingTxid: txid === undefined ? undefined : asTxid(txid),
-    spendingFeeSat: spending === undefined ? undefined : sat(spending),
   };
 }
 

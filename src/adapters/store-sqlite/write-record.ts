@@ -12,12 +12,7 @@ export function recordWriter(engine: SqlEngine): (change: RecordChange) => void 
   const counted = "counted_local counted_remote connections lowest_local_msat lowest_remote_msat";
   const setRecord = upsert(engine, "record", "channel", counted);
   const setTally = upsert(engine, "tally", "channel offerer outcome", "count amount_msat");
-  const setLife = upsert(
-    engine,
-    "life",
-    "channel",
-    "opened_at ended_at funding_fee_sat spending_txid spending_fee_sat",
-  );
+  const setLife = upsert(engine, "life", "channel", "opened_at ended_at funding_fee_sat");
   const addMoment = insert(
     engine,
     "moment",
@@ -37,9 +32,8 @@ export function recordWriter(engine: SqlEngine): (change: RecordChange) => void 
         return;
       }
       case "life": {
-        const { channel, openedAt, endedAt, fundingFeeSat, spendingTxid, spendingFeeSat } = change.row;
-        const fees = [fundingFeeSat ?? null, spendingTxid ?? null, spendingFeeSat ?? null];
-        setLife.run(channel, openedAt ?? null, endedAt ?? null, ...fees);
+        const { channel, openedAt, endedAt, fundingFeeSat } = change.row;
+        setLife.run(channel, openedAt ?? null, endedAt ?? null, fundingFeeSat ?? null);
         return;
       }
       case "moment": {
