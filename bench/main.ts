@@ -56,7 +56,7 @@ async function measureScenarios(two: TwoProcesses): Promise<Row[]> {
 async function withChannel<T>(run: (two: TwoProcesses) => Promise<T>): Promise<T> {
   const chain = await embeddedSharedChain();
   // Looking for blocks costs CPU that is not the payments'.
-  const two = new TwoProcesses({ ...chain, access: { ...chain.access, pollMs: 2_000 } });
+  const two = new TwoProcesses({ ...chain, access: { ...chain.access, pollMs: 2_000 } }, {}, true);
   try {
     await two.openChannel({ amountSat: 4_000_000n, pushMsat: 1_000_000_000n });
     const result = await run(two);

@@ -171,8 +171,23 @@ export class ChannelRunner {
   }
 
   private context(): Context {
-    const { nextPacketNumber, acknowledge, unacknowledged, ready } = this.session;
-    return { ...this.surroundings(), nextPacketNumber, acknowledge, unacknowledged, peerReady: ready };
+    const { session } = this;
+    const around = this.surroundings();
+    // Member by member: it is made for every message, and a spread takes several times as long.
+    return {
+      height: around.height,
+      caughtUp: around.caughtUp,
+      now: around.now,
+      fees: around.fees,
+      policy: around.policy,
+      keys: around.keys,
+      signer: around.signer,
+      nextPacketNumber: session.nextPacketNumber,
+      acknowledge: session.acknowledge,
+      unacknowledged: session.unacknowledged,
+      peerReady: session.ready,
+      buffer: around.buffer,
+    };
   }
 
   private carryOut(batch: Batch, { changes, packets, effects }: Done): void {

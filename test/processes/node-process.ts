@@ -25,7 +25,10 @@ async function open(options: OpenOptions) {
   const begun = performance.now();
   node = await openNode({ directory: options.directory, chain, policy: options.policy ?? {} });
   const openNodeMs = performance.now() - begun;
-  node.subscribe((event) => process.send?.({ type: "event", event: { ...event, cause: undefined } }));
+  node.subscribe((event) => {
+    if (options.quiet === true && (event.type === "payment_ended" || event.type === "invoice_settled")) return;
+    process.send?.({ type: "event", event: { ...event, cause: undefined } });
+  });
   const listening = await node.listen({ host: "127.0.0.1", port: options.port ?? 0 });
   return { nodeId: node.nodeId, port: listening.port, openNodeMs };
 }

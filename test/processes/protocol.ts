@@ -15,6 +15,8 @@ export type OpenOptions = {
   };
   readonly policy?: Partial<ChannelPolicy>;
   readonly port?: number;
+  /** Ends of payments are not reported as events: at thousands a second that would be a part of what is measured. */
+  readonly quiet?: boolean;
 };
 
 export type PayOptions = {

@@ -50,11 +50,13 @@ export class TwoProcesses {
   readonly directory: string;
   readonly chain: SharedChain;
   private readonly policy: Partial<ChannelPolicy>;
+  private readonly quiet: boolean;
   alice: NodeProcess;
   bob: NodeProcess;
   private bobAt: { nodeId: NodeId; port: number } | undefined;
 
-  constructor(chain: SharedChain, policy: Partial<ChannelPolicy> = {}) {
+  constructor(chain: SharedChain, policy: Partial<ChannelPolicy> = {}, quiet = false) {
+    this.quiet = quiet;
     this.chain = chain;
     this.policy = policy;
     this.directory = mkdtempSync(join(tmpdir(), "sluice-processes-"));
@@ -73,6 +75,7 @@ export class TwoProcesses {
       directory: join(this.directory, name),
       chain: this.chain.access,
       policy: this.policy,
+      quiet: this.quiet,
       ...(port === undefined ? {} : { port }),
     });
     if (name === "bob") this.bobAt = at;

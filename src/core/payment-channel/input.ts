@@ -26,7 +26,7 @@ export type Context = {
   /** Both authenticates are exchanged, so that packets may be numbered. */
   readonly peerReady: boolean;
   /** Speeds up building commitments; cannot affect results. */
-  readonly buffer?: CommitmentBuffer;
+  readonly buffer?: CommitmentBuffer | undefined;
 };
 
 /** What the chain and the wallet know of an input that the peer brings. */
