@@ -111,6 +111,9 @@ export function htlcReceivedScript({
 /** SIZE <32> EQUALVERIFY HASH160 DUP, then `payment` with its length byte. */
 const AFTER_PAYMENT = 6 + 21;
 
+/** Where the 20 bytes of `payment` stand in the script of an HTLC. */
+export const PAYMENT_OFFSET = AFTER_PAYMENT - 20;
+
 /** Where the 20 bytes of `revocation` stand in each script: all that changes from one commitment to the next. */
 export const REVOCATION_OFFSET = {
   toSelf: 2,

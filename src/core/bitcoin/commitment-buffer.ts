@@ -5,7 +5,13 @@
 // depends on it: with and without it the hash is the same.
 import { compareBytes, equalBytes, invariant } from "../base/index.ts";
 import { hash160, hash256, ripemd160, sha256 } from "../crypto/index.ts";
-import { htlcOfferedScript, htlcReceivedScript, REVOCATION_OFFSET, toSelfScript } from "./channel-scripts.ts";
+import {
+  htlcOfferedScript,
+  htlcReceivedScript,
+  PAYMENT_OFFSET,
+  REVOCATION_OFFSET,
+  toSelfScript,
+} from "./channel-scripts.ts";
 import {
   type CommitmentHtlc,
   type CommitmentParams,
@@ -44,6 +50,8 @@ type Template = Output & {
   usedIn: number;
 };
 
+type Draft = { readonly expiry: number; readonly script: Uint8Array };
+
 /** Scripts of one holder's commitments in one channel. */
 type Family = {
   readonly ownFinalKey: Uint8Array;
@@ -51,6 +59,8 @@ type Family = {
   readonly delay: number;
   readonly offered: Map<bigint, Template>;
   readonly received: Map<bigint, Template>;
+  /** The script of an HTLC of either direction, but for its payment hash. HTLCs that come together expire together. */
+  readonly drafts: { offered: Draft | undefined; received: Draft | undefined };
   readonly toSelf: Uint8Array;
   readonly toOther: Uint8Array;
   builds: number;
@@ -63,7 +73,7 @@ export type CommitmentBuffer = { families: Family[]; outputs: Uint8Array<ArrayBu
 const MAX_FAMILIES = 2;
 /** Amount, script length, script of a P2WSH output. */
 const MAX_OUTPUT_BYTES = 8 + 1 + 34;
-const NO_REVOCATION = new Uint8Array(20);
+const NOTHING_YET = new Uint8Array(20);
 /** Templates kept although unused, before they are looked through: saves doing so in each build of a small commitment. */
 const SPARE_TEMPLATES = 64;
 
@@ -85,7 +95,8 @@ function familyOf(buffer: CommitmentBuffer, { ownFinalKey, othFinalKey, delay }:
     delay,
     offered: new Map(),
     received: new Map(),
-    toSelf: toSelfScript({ revocation: NO_REVOCATION, ownFinalKey, othFinalKey, delay }),
+    drafts: { offered: undefined, received: undefined },
+    toSelf: toSelfScript({ revocation: NOTHING_YET, ownFinalKey, othFinalKey, delay }),
     toOther: hash160(othFinalKey),
     builds: 0,
   };
@@ -93,18 +104,28 @@ function familyOf(buffer: CommitmentBuffer, { ownFinalKey, othFinalKey, delay }:
   return family;
 }
 
+function draftOf(family: Family, { direction, expiry }: CommitmentHtlc): Draft {
+  const known = family.drafts[direction];
+  if (known?.expiry === expiry) return known;
+  const terms = { ...family, revocation: NOTHING_YET, payment: NOTHING_YET, expiry };
+  const script = direction === "offered" ? htlcOfferedScript(terms) : htlcReceivedScript(terms);
+  family.drafts[direction] = { expiry, script };
+  return { expiry, script };
+}
+
 function newTemplate(family: Family, htlc: CommitmentHtlc): Template {
   const { amountMsat, expiry, direction } = htlc;
-  const terms = { ...family, revocation: NO_REVOCATION, payment: ripemd160(htlc.paymentHash), expiry };
+  const script = draftOf(family, htlc).script.slice();
+  script.set(ripemd160(htlc.paymentHash), PAYMENT_OFFSET);
   return {
     amountMsat,
     amountSat: Number(amountMsat / 1000n),
     expiry,
     paymentHash: htlc.paymentHash.slice(),
-    script: direction === "offered" ? htlcOfferedScript(terms) : htlcReceivedScript(terms),
+    script,
     revocationAt: direction === "offered" ? REVOCATION_OFFSET.offered : REVOCATION_OFFSET.received(family.delay),
     usedIn: 0,
-    program: NO_REVOCATION,
+    program: NOTHING_YET,
     head: 0,
   };
 }
