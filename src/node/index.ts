@@ -16,7 +16,22 @@ export {
   txidToDisplay,
 } from "../core/base/index.ts";
 export { addressToScript, parseTransaction, type Transaction, transactionId } from "../core/bitcoin/index.ts";
-export { describeError } from "../core/payment-channel/index.ts";
+export {
+  type Act,
+  type Actor,
+  describeError,
+  type ExplainedEnd,
+  type ExplainedHtlc,
+  type ExplainedOutput,
+  type Explanation,
+  explanationLines,
+  type ForceClose,
+  type NextAct,
+  type Otherwise,
+  type OutputPlan,
+  type PlannedClaim,
+  type Trouble,
+} from "../core/payment-channel/index.ts";
 export { type BitcoinChain, type BitcoinNetwork, ChainError, type Outpoint } from "../ports/bitcoin-chain.ts";
 export { StoreError } from "../ports/store.ts";
 export { type PeerAddress, TransportError } from "../ports/transport.ts";

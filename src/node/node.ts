@@ -21,6 +21,8 @@ import {
   type ChannelError,
   type ChannelPolicy,
   DEFAULT_POLICY,
+  type Explanation,
+  explain,
   load as loadChannel,
   ownRevocationHash,
 } from "../core/payment-channel/index.ts";
@@ -443,6 +445,23 @@ export class SluiceNode {
   channel(channel: number): ChannelSummary | undefined {
     const runner = this.runner(channel);
     return runner === undefined ? undefined : summary(runner);
+  }
+
+  /**
+   * What the channel waits for, who has to act by when, what is stuck, and what ending it now would cost; undefined where there
+   * is no such channel. It is data; `explanationLines` makes text of it.
+   */
+  explain(channel: number): Explanation | undefined {
+    const runner = this.runner(channel);
+    if (runner === undefined) return undefined;
+    const { state, session } = runner;
+    return explain(state, {
+      ...this.surroundings(),
+      unacknowledged: session.unacknowledged,
+      peerReady: session.ready,
+      peerAwaySince: session.awaySince,
+      patience: this.stalls.patience(runner),
+    });
   }
 
   private runner(channel: number): ChannelRunner | undefined {

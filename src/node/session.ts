@@ -110,6 +110,8 @@ export class Session {
   /** What the connection was made anew for: our packets up to this number. */
   private retried = 0;
   private lastPong = Number.NEGATIVE_INFINITY;
+  /** When the last connection with it ended; before the first one, when the session was made. */
+  private lostAt: number;
 
   constructor(options: {
     peer: PeerRow;
@@ -121,6 +123,7 @@ export class Session {
     clock: Clock;
   }) {
     this.clock = options.clock;
+    this.lostAt = options.clock.now();
     this.peer = options.peer;
     this.stored = options.stored;
     this.leftover = options.leftover ?? 0;
@@ -174,6 +177,11 @@ export class Session {
     return this.authenticated ? this.marks[0]?.at : undefined;
   }
 
+  /** Since when it is not ready: the end of the last connection, or our start; undefined while it is. Milliseconds since 1970. */
+  get awaySince(): number | undefined {
+    return this.authenticated ? undefined : this.lostAt;
+  }
+
   /** Since when the peer, on this connection, could have answered our packet of this number: to the second. */
   deliverableSince(number: number): number | undefined {
     if (!this.authenticated) return undefined;
@@ -196,6 +204,7 @@ export class Session {
   connect(batch: Batch, connection: Connection): void {
     const before = this.connection;
     this.connection = connection;
+    if (this.authenticated) this.lostAt = this.clock.now();
     this.authenticated = false;
     this.ending = false;
     this.lastPong = Number.NEGATIVE_INFINITY;
@@ -224,6 +233,7 @@ export class Session {
   disconnect(connection: Connection): void {
     if (this.connection !== connection) return;
     this.connection = undefined;
+    if (this.authenticated) this.lostAt = this.clock.now();
     this.authenticated = false;
   }
 

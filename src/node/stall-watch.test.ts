@@ -86,6 +86,26 @@ class Scene {
 }
 
 describe("a peer that signs nothing", () => {
+  it("is explained with the very moment at which the channel fails", async () => {
+    const { set } = await stalledScene();
+    const began = set.world.clock.now();
+    await set.pass(MINUTE);
+    await set.meet();
+    const again = set.world.clock.now();
+    await set.pass(2 * MINUTE);
+    const said = set.alice.node.explain(0);
+    const giveUpAt = again + 10 * MINUTE;
+    expect(again).toBe(began + MINUTE);
+    expect(said?.stuck).toEqual([{ type: "peer_stalls", since: again, giveUpAt }]);
+    expect(said?.next).toContainEqual(
+      expect.objectContaining({ who: "peer", act: { type: "sign", changes: 1 }, byTime: giveUpAt }),
+    );
+    await set.pass(giveUpAt - 1 - set.world.clock.now());
+    expect(set.channel().stage).toBe("open");
+    await set.pass(1);
+    expect(set.channel().stage).toBe("failed");
+  });
+
   it("[B2-41] loses its connection after a minute, once, and the channel after ten more on the new one", async () => {
     const { set, peer, alice } = await stalledScene();
     await set.pass(MINUTE - 1);

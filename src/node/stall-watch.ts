@@ -1,4 +1,4 @@
-import { type Awaited, awaited, type ChannelError } from "../core/payment-channel/index.ts";
+import { type Awaited, awaited, type ChannelError, type Patience } from "../core/payment-channel/index.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ChannelRunner } from "./channel-runner.ts";
 import type { Batch, Journal } from "./journal.ts";
@@ -26,7 +26,7 @@ export class StallWatch {
   private readonly runners: () => readonly ChannelRunner[];
   private readonly height: () => number;
   /** Since when something without a packet number is awaited: from the first look that saw it. */
-  private seen = new Map<ChannelRunner, { readonly type: Awaited["type"]; readonly at: number }>();
+  private seen = new Map<ChannelRunner, Seen>();
   private startedAt = 0;
   private cancel: () => void = () => {};
   private stopped = false;
@@ -53,6 +53,14 @@ export class StallWatch {
   stop(): void {
     this.stopped = true;
     this.cancel();
+  }
+
+  /** How long the peer has been waited for, and until when it is; undefined where nothing that has a time is awaited. */
+  patience(runner: ChannelRunner): Patience | undefined {
+    const waiting = awaited(runner.state, this.height());
+    const since = waiting && this.begun(runner, waiting, this.seen.get(runner));
+    if (waiting === undefined || since === undefined) return undefined;
+    return { since, overdueAt: since + RETRY_MS, giveUpAt: since + GIVE_UP_MS };
   }
 
   private wake(): void {
@@ -87,24 +95,33 @@ export class StallWatch {
     return next;
   }
 
-  private since(
-    runner: ChannelRunner,
-    waiting: Awaited,
-    before: { readonly type: Awaited["type"]; readonly at: number } | undefined,
-    now: number,
-  ): number | undefined {
-    const { state, session } = runner;
-    if (waiting.type === "opening") return Math.max(state.channel.createdAt, this.startedAt);
-    // It is we who do nothing.
-    if (runner.frozenBecause !== undefined) return undefined;
-    if (waiting.type === "answer") return session.deliverableSince(waiting.number);
-    const { readyAt } = session;
-    if (readyAt === undefined) return undefined;
-    const at = before?.type === waiting.type ? Math.max(before.at, readyAt) : now;
+  /** Remembers since when it is awaited. */
+  private since(runner: ChannelRunner, waiting: Awaited, before: Seen | undefined, now: number): number | undefined {
+    const begun = this.begun(runner, waiting, before);
+    if (!isTimedByLooking(waiting) || runner.frozenBecause !== undefined) return begun;
+    if (runner.session.readyAt === undefined) return undefined;
+    const at = begun ?? now;
     this.seen.set(runner, { type: waiting.type, at });
     return at;
   }
+
+  /** Since when it is awaited; undefined where it has no time, or no look has seen it yet. */
+  private begun({ state, session, frozenBecause }: ChannelRunner, waiting: Awaited, before: Seen | undefined) {
+    if (waiting.type === "opening") return Math.max(state.channel.createdAt, this.startedAt);
+    // It is we who do nothing.
+    if (frozenBecause !== undefined) return undefined;
+    if (waiting.type === "answer") return session.deliverableSince(waiting.number);
+    const { readyAt } = session;
+    return readyAt !== undefined && before?.type === waiting.type ? Math.max(before.at, readyAt) : undefined;
+  }
 }
+
+/** What has no packet of ours to count its time from. */
+function isTimedByLooking({ type }: Awaited): boolean {
+  return type === "open_complete" || type === "close";
+}
+
+type Seen = { readonly type: Awaited["type"]; readonly at: number };
 
 function stalled({ type }: Awaited, waitedMs: number): ChannelError {
   const rule = type === "opening" || type === "open_complete" ? "B2-48" : "B2-41";

@@ -9,6 +9,7 @@ import {
   type Transaction,
   transactionId,
 } from "../../src/core/bitcoin/index.ts";
+import { newestCommitment } from "../../src/core/payment-channel/force-close.ts";
 import type { ChannelPolicy, CommitmentRow, HtlcRow, Input, Tell } from "../../src/core/payment-channel/index.ts";
 import { AnchorWatch } from "../../src/node/anchor-watch.ts";
 import { AMOUNT_SAT, ChannelPair, type Party, type PartyName, secret } from "./channel-pair.ts";
@@ -219,6 +220,13 @@ export class ChainPair extends ChannelPair {
     this.settle();
     const id = from === "alice" ? this.alice.channel.totals.localLastId : this.bob.channel.totals.localLastId;
     return id;
+  }
+
+  /** The party's newest commitment at this moment, signed: to be published when it pleases. */
+  commitmentOf(name: PartyName): Uint8Array {
+    const raw = newestCommitment(this[name].channel, this[name].context());
+    if (raw === undefined) throw new Error("there is a commitment");
+    return raw;
   }
 
   fulfill(name: PartyName, id: bigint, n: number): void {

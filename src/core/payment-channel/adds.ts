@@ -106,7 +106,11 @@ export function offer(state: ChannelState, input: Extract<Input, { type: "offer"
   if (expiry > latest) return violation("expiry_too_far", "B2-16", { limit: latest, actual: expiry });
   if (state.revocationLocks.has(lockOf(paymentHash))) return violation("payment_hash_is_revocation_hash", "B2-34");
   const low = lowFeeRate(state.view, context);
-  if (low !== undefined) return violation("fee_rate_too_low", "B2-25", low);
+  if (low !== undefined) {
+    const { side, limit, actual } = low;
+    const detail = side === "local" ? "our commitment" : "the peer's commitment";
+    return violation("fee_rate_too_low", "B2-25", { limit, actual, detail });
+  }
   const { prestage } = state.channel;
   const htlc: HtlcRow = {
     id: nextId(state, "local"),
@@ -131,7 +135,7 @@ export function offer(state: ChannelState, input: Extract<Input, { type: "offer"
 }
 
 /** A reorganisation took the anchor out of the chain, and it is not ours alone: nothing is staked on it until it is back. */
-function hasLostAnchor(state: ChannelState): boolean {
+export function hasLostAnchor(state: ChannelState): boolean {
   return (state.terms.local?.minDepth ?? 0) > 0 && state.funding?.confirmedHeight === undefined;
 }
 
@@ -139,13 +143,13 @@ function hasLostAnchor(state: ChannelState): boolean {
  * A rate at which nothing is to be staked on a commitment: ours under the estimate, so that it would not confirm in time, the peer's
  * under what is relayed at all. Low rates keep us from offering; they never fail the channel.
  */
-function lowFeeRate(
+export function lowFeeRate(
   { feeRate }: View,
-  { fees }: Context,
-): { limit: number; actual: number; detail: string } | undefined {
+  { fees }: Pick<Context, "fees">,
+): { readonly side: Side; readonly limit: number; readonly actual: number } | undefined {
   const [ours, theirs] = [estimatedFeeRate(fees), feeRateFloor(fees)];
-  if (feeRate.local < ours) return { limit: ours, actual: feeRate.local, detail: "our commitment" };
-  if (feeRate.remote < theirs) return { limit: theirs, actual: feeRate.remote, detail: "the peer's commitment" };
+  if (feeRate.local < ours) return { side: "local", limit: ours, actual: feeRate.local };
+  if (feeRate.remote < theirs) return { side: "remote", limit: theirs, actual: feeRate.remote };
   return undefined;
 }
 

@@ -26,13 +26,14 @@ export type Deadline = {
 export function deadline(state: ChannelState): Deadline | undefined {
   let first: Deadline | undefined;
   for (const htlc of state.htlcs.values()) {
-    const found = deadlineOf(state, htlc);
+    const found = htlcDeadline(state, htlc);
     if (found !== undefined && (first === undefined || found.height < first.height)) first = found;
   }
   return first;
 }
 
-function deadlineOf(state: ChannelState, htlc: HtlcRow): Deadline | undefined {
+/** The same for one HTLC. */
+export function htlcDeadline(state: ChannelState, htlc: HtlcRow): Deadline | undefined {
   if (isSettled(state, htlc) || isRequested(htlc)) return undefined;
   const { id: htlcId, expiry, offerer } = htlc;
   if (offerer === "local") {

@@ -14,7 +14,7 @@ import type { ChannelState } from "./state.ts";
  * Milliseconds from the request until reserved coins are free again. The responder waits longer: were it the first to give
  * up, the requester's signatures could be out for nothing.
  */
-const LAPSE_MS = { local: 10 * 60_000, remote: 30 * 60_000 };
+export const LAPSE_MS = { local: 10 * 60_000, remote: 30 * 60_000 };
 
 /** No funding signature of ours has left us: nothing is at stake. Spec: LS-2, LS-3. */
 export function isUnsignedDual(state: ChannelState): boolean {

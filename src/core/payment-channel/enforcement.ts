@@ -30,9 +30,9 @@ import { type ChannelState, isIn } from "./state.ts";
 import { isConfirmed, isWorthClaiming, planSweeps } from "./sweeps.ts";
 
 /** m_s: confirmations after which something that the chain did to an HTLC counts as final. */
-const SETTLED_DEPTH = 6;
+export const SETTLED_DEPTH = 6;
 /** Confirmations after which nothing is watched any more. Spec: B2-38. */
-const BURIED_DEPTH = 100;
+export const BURIED_DEPTH = 100;
 
 type AnchorSpent = Extract<Input, { type: "anchor_spent" }>;
 type Evidence = Extract<Input, { type: "evidence" }>;

@@ -11,6 +11,24 @@ export {
   type Reaction,
   reactionTo,
 } from "./errors.ts";
+export { explain } from "./explain.ts";
+export type {
+  Act,
+  Actor,
+  ExplainedEnd,
+  ExplainedHtlc,
+  ExplainedOutput,
+  Explanation,
+  ForceClose,
+  NextAct,
+  Otherwise,
+  Outlook,
+  OutputPlan,
+  Patience,
+  PlannedClaim,
+  Trouble,
+} from "./explain-data.ts";
+export { explanationLines } from "./explain-text.ts";
 export { feeShortfall } from "./fees.ts";
 export { lastWord } from "./force-close.ts";
 export {

@@ -9,6 +9,7 @@ import {
   claimTransaction,
   claimWitness,
   payToWitnessPublicKeyHash,
+  type Spend,
   serializeTransaction,
   type Transaction,
   transactionId,
@@ -113,7 +114,12 @@ function grouped(ready: readonly Ready[], context: Context): Ready[][] {
 
 /** Whether an output is worth more than its input costs at a rate. Looked at again with each block: fees fall too. */
 function isWorth({ output, claimable: { spend } }: Ready, feeRate: number): boolean {
-  return output.amountSat > BigInt(Math.ceil((claimSize(spend).virtual * feeRate) / 1000));
+  return output.amountSat > inputFee(spend, feeRate);
+}
+
+/** What one claim more costs in a transaction that is made anyway, in satoshi. */
+export function inputFee(spend: Spend, feeRate: number): bigint {
+  return BigInt(Math.ceil((claimSize(spend).virtual * feeRate) / 1000));
 }
 
 /** Whether there is something to claim of the output, now or later, that is worth the lowest fee. */
@@ -192,8 +198,13 @@ function build(state: ChannelState, group: readonly Ready[], feeRate: number, co
 
 /** The rate, or what the highest fee comes to where that is less. */
 function capped(claims: readonly Claim[], highestFeeSat: bigint, feeRate: number): number {
-  const size = claims.reduce((sum, { spend }) => sum + claimSize(spend).virtual, OVERHEAD_VBYTES);
+  const size = claimVirtualSize(claims.map(({ spend }) => spend));
   return Math.min(feeRate, Math.floor((Number(highestFeeSat) * 1000) / size));
+}
+
+/** Virtual bytes, of a quarter unit too, of a transaction that claims in these ways, with the longest signatures. */
+export function claimVirtualSize(spends: readonly Spend[]): number {
+  return spends.reduce((sum, spend) => sum + claimSize(spend).virtual, OVERHEAD_VBYTES);
 }
 
 /** Version, counts, lock time and one P2WPKH output. */
