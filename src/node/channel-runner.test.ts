@@ -39,6 +39,7 @@ async function setUp() {
     handlers: {
       onPacket: () => undefined,
       onViolation: () => undefined,
+      onAuthenticate: () => "judge",
       onReady: () => undefined,
       channels: () => [],
       hasChannels: () => true,

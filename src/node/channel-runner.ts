@@ -44,7 +44,7 @@ type Done = Step & { readonly packets: readonly Uint8Array[] };
 /** The parts of a context that are the same for all channels at a moment. */
 export type Surroundings = Pick<
   Context,
-  "height" | "caughtUp" | "now" | "fees" | "policy" | "keys" | "signer" | "buffer"
+  "height" | "caughtUp" | "now" | "fees" | "policy" | "keys" | "signer" | "buffer" | "peerAwaited"
 >;
 
 /** Runs one channel: steps it, applies what comes of it, and hands rows and effects on. */
@@ -186,6 +186,7 @@ export class ChannelRunner {
       acknowledge: session.acknowledge,
       unacknowledged: session.unacknowledged,
       peerReady: session.ready,
+      peerAwaited: around.peerAwaited === true && !session.heard,
       buffer: around.buffer,
     };
   }
@@ -214,6 +215,8 @@ function isWorthNothing({ channel, stage, commitments }: ChannelState): boolean 
 }
 
 const FOR_FROZEN: ReadonlySet<Input["type"]> = new Set([
+  "revocation_shown",
+  "recover",
   "fail",
   "defend",
   "block",

@@ -21,6 +21,8 @@ export type ChannelSummary = {
   readonly closing: boolean;
   /** Why it failed, was abandoned, or why its updates stopped. */
   readonly failure: string | undefined;
+  /** Recovery mode: our data are older than the channel. Nothing is broadcast; the peer has to close it. */
+  readonly stale: boolean;
   readonly initiator: Side;
   readonly peerReady: boolean;
   readonly amountSat: bigint;
@@ -82,6 +84,7 @@ export function summary(runner: ChannelRunner): ChannelSummary {
     stage: state.stage.stage,
     closing: state.stage.stage === "open" && (clearing.local !== undefined || clearing.remote !== undefined),
     failure: state.stage.failure ?? runner.frozenBecause,
+    stale: state.stage.stale,
     initiator: state.channel.initiator,
     peerReady: runner.session.ready,
     amountSat: funding?.amountSat ?? state.channel.plannedAmountSat ?? 0n,

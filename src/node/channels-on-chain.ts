@@ -137,7 +137,7 @@ export class ChannelsOnChain {
       const hasSignature = state.commitments.local?.signature !== undefined;
       const funds = state.dualFunding?.cancellation ?? funding?.transaction;
       const undecided = funding?.confirmedHeight === undefined && state.dualFunding?.conflictHeight === undefined;
-      const anchor = undecided && hasSignature ? funds : undefined;
+      const anchor = undecided && hasSignature && !state.stage.stale ? funds : undefined;
       const spent = anchorSpend?.height === undefined ? [lastWord(state, { signer, keys })] : unconfirmedSweeps(state);
       return [anchor, ...spent].filter((transaction) => transaction !== undefined);
     });

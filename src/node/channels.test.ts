@@ -101,6 +101,7 @@ class Desk {
         onPacket: (batch, from, packet, number, acknowledge) =>
           channels.receive(batch, from, packet, number, acknowledge),
         onViolation: (batch, from, error, channel) => channels.violated(batch, from, error, channel),
+        onAuthenticate: (batch, from, described) => channels.shown(batch, from, described),
         onReady: (batch, from) => channels.ready(batch, from),
         channels: (from) => channels.authentication(from),
         hasChannels: (from) => channels.has(from),
@@ -219,15 +220,15 @@ describe("how many channels a peer may have", () => {
     const peer = await desk.peer();
     const { channel } = new ChannelPair().open().alice;
     for (let n = 0; n < 751; n++) desk.channels.adopt({ ...channel, id: idOf(n) }, peer);
-    expect(desk.channels.authentication(peer)).toHaveLength(750);
+    expect(desk.channels.authentication(peer)).toHaveLength(650);
     await desk.hear(peer, proposals(2_000, 1));
     expect(desk.errors(peer)).toEqual([
-      "remote terms unacceptable [B2-8], channels with this peer, limit 750, actual 752",
+      "remote terms unacceptable [B2-8], channels with this peer, limit 650, actual 752",
     ]);
     await desk.run((batch) => {
       const opened = desk.channels.open(batch, peer, { amountSat: AMOUNT_SAT });
       expect(opened.ok).toBe(false);
-      if (!opened.ok) expect(describeError(opened.error)).toContain("limit 750, actual 752");
+      if (!opened.ok) expect(describeError(opened.error)).toContain("limit 650, actual 752");
     });
   });
 });

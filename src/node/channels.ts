@@ -11,6 +11,7 @@ import {
   toHex,
 } from "../core/base/index.ts";
 import type { FundingInput, FundingShare, InsufficientFunds, Transaction } from "../core/bitcoin/index.ts";
+import { FIRST_REVOCATION_INDEX } from "../core/crypto/index.ts";
 import {
   accept,
   acceptDual,
@@ -83,6 +84,8 @@ export class Channels {
   private readonly bySession = new Map<Session, Set<ChannelRunner>>();
   private readonly ended: ChannelRunner[] = [];
   private nextIndex: number;
+  /** The data are an old copy: one store holds all channels, so that what is proven for one goes for all. */
+  private old = false;
   private readonly surroundings: () => Surroundings;
   private readonly wallet: Wallet;
   private readonly payments: Payments;
@@ -170,6 +173,7 @@ export class Channels {
   /** Takes up a channel that was loaded. */
   adopt(state: ChannelRunner["state"], session: Session, record?: StoredNode["records"][number]): void {
     this.records.open(state, record);
+    this.old ||= state.stage.stale;
     this.add(new ChannelRunner({ state, session, surroundings: this.surroundings, handlers: this.handlers }));
   }
 
@@ -217,6 +221,7 @@ export class Channels {
   /** Opens a channel that we fund. */
   open(batch: Batch, session: Session, request: OpenChannelRequest): Result<ChannelRunner, ChannelError> {
     const { amountSat, feeRate, closeScript } = request;
+    if (this.old) return err(TOO_OLD);
     const full = tooMany(MAX_AUTHENTICATE_CHANNELS, this.of(session).length + 1, "channels with this peer");
     if (full !== undefined) return err(full);
     if (request.prestage === true && session.ready && !session.peerHas("prestage")) {
@@ -319,7 +324,7 @@ export class Channels {
       unacknowledged: session.unacknowledged,
       peerReady: true,
     };
-    const refused = this.fullFor(batch, session) ?? unannounced(session, message);
+    const refused = this.old ? TOO_OLD : (this.fullFor(batch, session) ?? unannounced(session, message));
     const begun = refused === undefined ? this.answer(session, temporaryId, message, context) : err(refused);
     if (begun.ok) {
       this.nextIndex++;
@@ -398,6 +403,20 @@ export class Channels {
     }
   }
 
+  /**
+   * A peer shows what it has of us, before its numbers are judged. A valid preimage of ours that we never revealed, as far as we know,
+   * proves that our data are an old copy.
+   */
+  shown(batch: Batch, session: Session, described: readonly AuthenticateChannel[]): "judge" | "ours_are_old" {
+    for (const { channelId, lastRevocationPreimage: preimage, lastRevokedNumber: number } of described) {
+      const runner = this.find(channelId);
+      if (runner === undefined || runner.session !== session || preimage === undefined || number === undefined)
+        continue;
+      runner.run(batch, { type: "revocation_shown", number, preimage });
+    }
+    return this.old ? "ours_are_old" : "judge";
+  }
+
   /** What authenticate says about the channels with a peer. */
   authentication(session: Session): AuthenticateChannel[] {
     const described: AuthenticateChannel[] = [];
@@ -411,7 +430,9 @@ export class Channels {
       described.push({
         channelId: state.id,
         commitmentNumber: BigInt(local.number),
-        ...(last === undefined ? {} : { lastRevocationPreimage: last.preimage }),
+        ...(last === undefined
+          ? {}
+          : { lastRevocationPreimage: last.preimage, lastRevokedNumber: FIRST_REVOCATION_INDEX - last.index }),
       });
     }
     return described;
@@ -430,6 +451,13 @@ export class Channels {
   inputsChecked(batch: Batch, { runner, inputs }: InputCheck, outputs: readonly (UnspentOutput | undefined)[]): void {
     const checked = inputs.map((input, at) => ({ output: outputs[at], ours: this.wallet.has(input) }));
     this.runOrFail(batch, runner, { type: "inputs_checked", inputs: checked });
+  }
+
+  /** The data are an old copy: every channel goes into recovery mode with the one that proved it. */
+  private recover(batch: Batch): void {
+    if (this.old) return;
+    this.old = true;
+    for (const runner of this.live()) runner.run(batch, { type: "recover" });
   }
 
   private runOrFail(batch: Batch, runner: ChannelRunner, input: Input): void {
@@ -504,6 +532,12 @@ export class Channels {
       );
       return;
     }
+    if (event.type === "stale") {
+      const { index: channel, id: channelId, peer } = runner;
+      batch.afterCommit(() => this.events.emit({ type: "channel_stale", channel, channelId, peer }));
+      this.recover(batch);
+      return;
+    }
     const { stage, failure } = event;
     this.records.stage(runner.state, stage);
     if (stage === "buried" || stage === "abandoned") {
@@ -522,6 +556,13 @@ export class Channels {
     );
   }
 }
+
+/** A new channel would use the keys and revocation secrets of one that the old copy has forgotten. */
+const TOO_OLD: ChannelError = {
+  type: "data_too_old",
+  rule: "B2-35",
+  detail: "the node runs on an old copy of its data",
+};
 
 /** Tells a peer that there is no such channel with it. */
 function refuse(batch: Batch, session: Session, channelId: ChannelId, problem: string): void {

@@ -50,6 +50,11 @@ export type NodeEvent =
       readonly holder: Side | undefined;
       readonly number: number;
     }
+  /**
+   * It is proven that our data of the channel are older than the channel: the node runs on an old copy. All its channels are in recovery
+   * mode from now on, in which nothing is broadcast for them; told once for each.
+   */
+  | { readonly type: "channel_stale"; readonly channel: number; readonly channelId: ChannelId; readonly peer: NodeId }
   /** A peer broke a rule, or a message of it could not be read. */
   | { readonly type: "violation"; readonly peer: NodeId; readonly problem: string }
   /** Our commitment of the channel should pay `wanted`, in satoshi per 1000 bytes, and we can't: it pays `feeRate`. Spec: B2-25. */

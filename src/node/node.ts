@@ -79,6 +79,11 @@ export type RequestError =
 /** Characters of a payment's id, and of an invoice's description: what BOLT 11 can carry. */
 const MAX_PAYMENT_ID = 256;
 const MAX_DESCRIPTION = 639;
+/**
+ * How long after a start a deadline waits for the peer's authenticate, which could prove that our data are an old copy. Well under
+ * the blocks that deadlines leave for it.
+ */
+const PEERS_AWAITED_MS = 60_000;
 /** Bytes of a reason that a peer is given, so that it fits everything that tells of it. */
 const MAX_REASON_BYTES = 256;
 
@@ -114,6 +119,9 @@ export class SluiceNode {
   private readonly paying = new Map<string, Promise<unknown>>();
 
   private unsubscribe = (): void => {};
+  /** Peers have had little time since the start to say that our data are an old copy. */
+  private peersAwaited = true;
+  private stopWaiting = (): void => {};
 
   /** Use `startNode`. */
   constructor(options: NodeOptions, stored: StoredNode) {
@@ -209,6 +217,7 @@ export class SluiceNode {
       onPacket: (batch, session, packet, number, acknowledge) =>
         this.channelSet.receive(batch, session, packet, number, acknowledge),
       onViolation: (batch, session, error, channel) => this.channelSet.violated(batch, session, error, channel),
+      onAuthenticate: (batch, session, channels) => this.channelSet.shown(batch, session, channels),
       onReady: (batch, session) => {
         this.channelSet.ready(batch, session);
         batch.afterCommit(() => this.events.emit({ type: "peer_ready", peer: session.nodeId }));
@@ -245,6 +254,7 @@ export class SluiceNode {
       keys: this.keys,
       signer: this.signer,
       buffer: this.buffer,
+      peerAwaited: this.peersAwaited,
     };
   }
 
@@ -261,6 +271,10 @@ export class SluiceNode {
       if (event.type === "mempool") this.seen(event.transaction);
     });
     this.peers.start();
+    this.stopWaiting = this.options.clock.after(PEERS_AWAITED_MS, () => {
+      this.peersAwaited = false;
+      this.journal.post("other", (batch) => this.channelSet.touchAll(batch));
+    });
     this.stalls.start();
   }
 
@@ -298,6 +312,7 @@ export class SluiceNode {
   /** Ends in an orderly way: connections, the batch under way, the store. */
   async stop(): Promise<void> {
     this.unsubscribe();
+    this.stopWaiting();
     this.follower.stop();
     this.fees.stop();
     this.stalls.stop();
@@ -322,6 +337,7 @@ export class SluiceNode {
 
   private async halt(cause: unknown): Promise<void> {
     this.unsubscribe();
+    this.stopWaiting();
     this.books.stop();
     this.follower.stop();
     this.fees.stop();
@@ -526,6 +542,7 @@ export class SluiceNode {
   /** Ends a channel without the peer's consent; its newest commitment is what counts. Spec: B2-43. */
   failChannel(channel: number): Promise<Result<undefined, RequestError>> {
     return this.command(channel, (batch, runner) => {
+      if (runner.state.stage.stale) return { type: "data_too_old", rule: "B2-43" };
       runner.fail(batch, { type: "failed_by_user", rule: "B2-43" }, true);
       return undefined;
     });

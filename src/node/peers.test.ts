@@ -50,6 +50,7 @@ class Host {
       handlers: {
         onPacket: () => undefined,
         onViolation: () => undefined,
+        onAuthenticate: () => "judge",
         onReady: () => undefined,
         channels: () => [],
         hasChannels: ({ nodeId }) => [...this.withChannel].some((one) => one[32] === nodeId[32]),

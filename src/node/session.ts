@@ -36,6 +36,11 @@ export type SessionHandlers = {
   onPacket(batch: Batch, session: Session, packet: ReceivedPkt, number: number, acknowledge: number): void;
   /** The peer broke a rule. Where it names no channel, every channel with it fails. */
   onViolation(batch: Batch, session: Session, error: ChannelError, channel: ChannelId | undefined): void;
+  /**
+   * What the peer says of the channels with it, looked at before anything else of its authenticate. Says whether our own
+   * data are known to be an old copy, so that numbers which don't fit are no fault of the peer's.
+   */
+  onAuthenticate(batch: Batch, session: Session, channels: readonly AuthenticateChannel[]): "judge" | "ours_are_old";
   /** Both authenticates are exchanged. */
   onReady(batch: Batch, session: Session): void;
   /** What authenticate says about the channels with this peer. */
@@ -92,6 +97,8 @@ export class Session {
   private readonly handlers: SessionHandlers;
   private connection: Connection | undefined;
   private authenticated = false;
+  /** The peer has said since the start what it knows of us. */
+  heard = false;
   /** As its last authenticate had them. */
   private peerFeatures: Uint8Array = new Uint8Array(0);
   /** The present connection is about to be ended. */
@@ -364,9 +371,15 @@ export class Session {
       this.giveUp(batch, { type: "remote_undecodable", rule: "B2-5", detail });
       return;
     }
-    const { digest, features } = decoded.value.message;
+    const { digest, features, channels } = decoded.value.message;
+    const verdict = this.handlers.onAuthenticate(batch, this, channels);
+    this.heard = true;
     const misfit = this.misfit(acknowledge, digest);
     if (misfit !== undefined) {
+      if (verdict === "ours_are_old" && this.handlers.hasChannels(this)) {
+        this.hangUp(batch);
+        return;
+      }
       if (this.handlers.hasChannels(this) || acknowledge > MAX_BELIEVED_COUNT) {
         this.giveUp(batch, misfit);
         return;

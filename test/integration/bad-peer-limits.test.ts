@@ -135,7 +135,7 @@ describe("a peer that wants to cost much", () => {
     const { peer } = await scene.withChannel("claims");
     await peer.hangUp();
     await scene.connect(peer, { silent: true });
-    const channels = Array.from({ length: 750 }, (_, n) => ({
+    const channels = Array.from({ length: 650 }, (_, n) => ({
       channelId: asChannelId(bytesOf(`${n}`, 32)),
       commitmentNumber: 0xffff_ffff_ffff_ffffn,
       lastRevocationPreimage: bytesOf("preimage", 32),

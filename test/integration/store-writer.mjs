@@ -85,6 +85,7 @@ function creation() {
     failure: undefined,
     errorDue: false,
     frozen: undefined,
+    stale: false,
   };
   return [ofChannel({ type: "created", row, id: bytes(32, 2) }), ofChannel({ type: "stage", row: stage })];
 }

@@ -42,6 +42,9 @@ export function sqliteTestStore(directory: string): MemoryStore {
       };
       return { ...next, load };
     },
+    copy: () => {
+      throw new Error("a store in files is copied with its directory");
+    },
     failNextCommit: (next) => {
       fault = next;
     },

@@ -48,6 +48,7 @@ export const OPEN: StageRow = {
   failure: undefined,
   errorDue: false,
   frozen: undefined,
+  stale: false,
 };
 
 export function totalsRow(rest: Partial<TotalsRow> = {}): TotalsRow {

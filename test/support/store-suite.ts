@@ -126,7 +126,14 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
           { ...terms, side: "local", channelReserveSat: sat(10_000), closeScript: bytes(22, 5) },
           { ...terms, side: "remote", channelReserveSat: undefined, closeScript: undefined },
         ],
-        stage: { ...OPEN, stage: "failed", failure: "bad_signature: number 3", errorDue: true, frozen: "x" },
+        stage: {
+          ...OPEN,
+          stage: "failed",
+          failure: "bad_signature: number 3",
+          errorDue: true,
+          frozen: "x",
+          stale: true,
+        },
         funding: {
           txid: coinRow(1).txid,
           outputIndex: 2,

@@ -15,6 +15,8 @@ export type MemoryStore = Store & {
    * `close`. Also opens a closed store again. A fault that was planned is forgotten.
    */
   reopen(): MemoryStore;
+  /** What is committed now, in a store of its own: an old copy, later. */
+  copy(): MemoryStore;
   /** Has the next commit reject with StoreError `io` and this outcome. */
   failNextCommit(fault: CommitFault): void;
 };
@@ -88,6 +90,7 @@ function storeOn(tables: Tables): MemoryStore {
       end = "crashed";
       return storeOn(tables);
     },
+    copy: () => read(() => storeOn(structuredClone(tables))),
     failNextCommit: (next) => {
       requireOpen();
       fault = next;

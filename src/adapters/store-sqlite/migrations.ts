@@ -40,7 +40,7 @@ CREATE TABLE terms (
 CREATE TABLE stage (
   channel INTEGER PRIMARY KEY REFERENCES channel,
   stage TEXT NOT NULL, open_complete_sent INTEGER NOT NULL, open_complete_received INTEGER NOT NULL, failure TEXT,
-  error_due INTEGER NOT NULL, frozen TEXT
+  error_due INTEGER NOT NULL, frozen TEXT, stale INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX stage_live ON stage (channel) WHERE stage NOT IN ('buried', 'abandoned');
 CREATE TABLE funding (

@@ -240,6 +240,7 @@ export function toStage(row: SqlRow): StageRow {
     failure: readOptional(row, "failure", readText),
     errorDue: readBoolean(row, "error_due"),
     frozen: readOptional(row, "frozen", readText),
+    stale: readBoolean(row, "stale"),
   };
 }
 

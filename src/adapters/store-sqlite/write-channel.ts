@@ -215,7 +215,7 @@ function lifeWriter(engine: SqlEngine) {
     engine,
     "stage",
     "channel",
-    "stage open_complete_sent open_complete_received failure error_due frozen",
+    "stage open_complete_sent open_complete_received failure error_due frozen stale",
   );
   const setFunding = upsert(
     engine,
@@ -259,9 +259,10 @@ function lifeWriter(engine: SqlEngine) {
         return;
       }
       case "stage": {
-        const { stage, openCompleteSent, openCompleteReceived, failure, errorDue, frozen } = change.row;
+        const { stage, openCompleteSent, openCompleteReceived, failure, errorDue, frozen, stale } = change.row;
         const [sent, received] = [booleanToSql(openCompleteSent), booleanToSql(openCompleteReceived)];
-        setStage.run(channel, stage, sent, received, failure ?? null, booleanToSql(errorDue), frozen ?? null);
+        const why = [failure ?? null, booleanToSql(errorDue), frozen ?? null, booleanToSql(stale)];
+        setStage.run(channel, stage, sent, received, ...why);
         return;
       }
       case "funding": {

@@ -19,6 +19,10 @@ export function eventWords(event: NodeEvent): string {
       const which = `channel ${channel} (${shortened(toHex(channelId))}) with ${shortened(toHex(peer))}`;
       return `${which} is ${stage.replaceAll("_", " ")}${because(failure)}`;
     }
+    case "channel_stale": {
+      const which = `channel ${event.channel} with ${shortened(toHex(event.peer))}`;
+      return `${which} is in recovery: this is an old copy of the data; only the peer can close the channel now`;
+    }
     case "violation":
       return `peer ${shortened(toHex(event.peer))} broke a rule: ${event.problem}`;
     case "htlc_requested": {

@@ -88,9 +88,13 @@ function spent(state: ChannelState, row: AnchorSpendRow, outputs: readonly Chain
     const moved = moveTo(state, { stage: "close_agreed" });
     return step([...changes, moved.change], moved.events);
   }
-  if (stage === "failed") return step(changes, [report(row)]);
-  const moved = moveTo(state, { stage: "failed", failure: state.stage.failure ?? REASONS[row.kind] });
-  return step([...changes, moved.change], [report(row), ...moved.events]);
+  // An anchor that we saw on chain is spent with our signature alone. Of another one we know nothing.
+  const isProof = row.kind === "unknown" && state.funding?.confirmedHeight !== undefined && !state.stage.stale;
+  const stale: Effect[] = isProof ? [{ type: "event", event: { type: "stale" } }] : [];
+  if (stage === "failed" && !isProof) return step(changes, [report(row)]);
+  const next = { stage: "failed", failure: state.stage.failure ?? REASONS[row.kind] } as const;
+  const moved = moveTo(state, isProof ? { ...next, stale: true } : next);
+  return step([...changes, moved.change], [report(row), ...moved.events, ...stale]);
 }
 
 const REASONS = {
@@ -255,7 +259,9 @@ export function closedIfDue(state: ChannelState, context: Context): StepResult {
   const { stage } = state.stage;
   const ended = anchorSpend.kind === "close" ? "close_agreed" : "failed";
   const settled = resolvedDepth(state, anchorSpend, context);
-  const next = settled >= BURIED_DEPTH ? "buried" : settled >= SETTLED_DEPTH ? "closed" : ended;
+  // Kept for good where the data are an old copy: no new channel may be begun with its keys.
+  const isBuried = settled >= BURIED_DEPTH && !state.stage.stale;
+  const next = isBuried ? "buried" : settled >= SETTLED_DEPTH ? "closed" : ended;
   if (next === stage || stage === "buried") return NOTHING;
   const moved = moveTo(state, { stage: next });
   return step([moved.change], moved.events);

@@ -10,6 +10,8 @@ const REACTIONS = {
   not_open: "refuse",
   /** A broken invariant stopped the updates of this channel; what protects its money goes on. */
   frozen: "refuse",
+  /** Our data are an old copy: nothing may be begun with them, nor broadcast from them. */
+  data_too_old: "refuse",
   peer_not_ready: "refuse",
   channel_closing: "refuse",
   amount_zero: "refuse",

@@ -30,10 +30,10 @@ export function newestCommitment(
  * channel by publishing one that it had revoked. Spec: B2-29, B2-43, B2-56.
  */
 export function lastWord(state: ChannelState, context: Pick<Context, "signer" | "keys">): Uint8Array | undefined {
-  const { stage } = state.stage;
+  const { stage, stale } = state.stage;
   const seen = state.anchorSpend;
   // Of several closes that both signed, another would only stand in the way of the one that the network has.
   if (seen?.kind === "close" || seen?.kind === "revoked") return seen.transaction;
   if (stage === "close_agreed") return newestClose(state, context);
-  return stage === "failed" && seen?.kind !== "unknown" ? newestCommitment(state, context) : undefined;
+  return stage === "failed" && !stale && seen?.kind !== "unknown" ? newestCommitment(state, context) : undefined;
 }

@@ -25,6 +25,11 @@ export type Context = {
   readonly unacknowledged: number;
   /** Both authenticates are exchanged, so that packets may be numbered. */
   readonly peerReady: boolean;
+  /**
+   * After a start the peer is still waited for: it could tell us that our data are an old copy, so that nothing is broadcast of our
+   * own accord.
+   */
+  readonly peerAwaited?: boolean;
   /** Speeds up building commitments; cannot affect results. */
   readonly buffer?: CommitmentBuffer | undefined;
 };
@@ -58,6 +63,10 @@ export type Input =
     }
   /** Both authenticates are exchanged: send what is due, tell again what nobody acted on. */
   | { readonly type: "peer_ready" }
+  /** The peer's authenticate shows a preimage that is to be ours, for commitment `number` of ours. */
+  | { readonly type: "revocation_shown"; readonly number: bigint; readonly preimage: Uint8Array }
+  /** Our data are known to be an old copy: see recovery.ts. */
+  | { readonly type: "recover" }
   /** The wallet made (and holds back) the anchor transaction. */
   | {
       readonly type: "funded";
@@ -186,7 +195,9 @@ export type ChannelEvent =
       readonly kind: AnchorSpendKind;
       readonly holder: Side | undefined;
       readonly number: number;
-    };
+    }
+  /** It is proven that our data are older than the channel. */
+  | { readonly type: "stale" };
 
 /** What is to be done once the batch is committed. Each is idempotent. */
 export type Effect =

@@ -86,6 +86,11 @@ export type StageRow = {
   readonly errorDue: boolean;
   /** Which property of our own code did not hold: updates have stopped, for as long as the channel lives. */
   readonly frozen: string | undefined;
+  /**
+   * Recovery mode: our data of the channel are older than the channel, so that our newest commitment may be revoked. It is never
+   * broadcast; the chain is watched, and the peer asked to close. For good.
+   */
+  readonly stale: boolean;
 };
 
 /** The anchor. Funding is a row of its own: a channel id never derives from it. */

@@ -142,6 +142,7 @@ export function newChannelState(
       failure: undefined,
       errorDue: false,
       frozen: undefined,
+      stale: false,
     },
     funding: undefined,
     dualFunding: undefined,

@@ -67,6 +67,7 @@ import {
   unexpected,
 } from "./outcome.ts";
 import { ANCHOR_PATIENCE, type ChannelPolicy } from "./policy.ts";
+import { recover, revocationShown } from "./recovery.ts";
 import { receiveRemovalAccept, receiveSettleRequest, receiveTimeoutRequest, tendRemovals } from "./removal-requests.ts";
 import { failHtlc, fulfill, receiveRemoval } from "./removals.ts";
 import { isRequested } from "./rows.ts";
@@ -82,6 +83,10 @@ export function step(state: ChannelState, input: Input, context: Context): StepR
       return receive(state, input, context);
     case "peer_ready":
       return tellAgain(state, context.policy);
+    case "revocation_shown":
+      return revocationShown(state, input, context);
+    case "recover":
+      return recover(state, context);
     case "funded":
       return funded(state, input, context);
     case "inputs_checked":
@@ -279,7 +284,7 @@ function defend(state: ChannelState, context: Context): StepResult {
 
 /** Goes to the chain while there is still time for it to settle what the peer does not. Spec: B2-16, LS-20, LS-24. */
 function deadlineIfDue(state: ChannelState, context: Context): StepResult {
-  if (state.stage.stage !== "open" || state.anchorSpend !== undefined) return NOTHING;
+  if (state.stage.stage !== "open" || state.anchorSpend !== undefined || context.peerAwaited === true) return NOTHING;
   const due = deadline(state);
   if (due === undefined || context.height < due.height) return NOTHING;
   const { rule, reason, htlcId, height } = due;

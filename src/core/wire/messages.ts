@@ -175,6 +175,8 @@ export type AuthenticateChannel = {
   readonly commitmentNumber: bigint;
   /** The last revocation preimage that the sender has from the receiver, 32 bytes; absent before the first. */
   readonly lastRevocationPreimage?: Uint8Array;
+  /** The number of the receiver's commitment that it revoked; older nodes don't say it. */
+  readonly lastRevokedNumber?: bigint;
 };
 
 /** The first packet of a connection, each way; not counted. Spec: B2-5; seed 001 section 1.2. */
@@ -184,7 +186,7 @@ export type Authenticate = {
   readonly features: Uint8Array;
   /** The rolling digest of the peer's stream up to this packet's acknowledge, 32 bytes. */
   readonly digest: Uint8Array;
-  /** At most 1,000. */
+  /** At most 650. */
   readonly channels: readonly AuthenticateChannel[];
 };
 

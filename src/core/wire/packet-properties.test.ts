@@ -104,7 +104,7 @@ const authenticate: fc.Arbitrary<PktMessage> = fc.record({
   digest: hash,
   channels: fc.array(
     fc.record(
-      { channelId, commitmentNumber: uint64, lastRevocationPreimage: hash },
+      { channelId, commitmentNumber: uint64, lastRevocationPreimage: hash, lastRevokedNumber: uint64 },
       { requiredKeys: ["channelId", "commitmentNumber"] },
     ),
     { maxLength: 5 },

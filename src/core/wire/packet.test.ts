@@ -159,11 +159,11 @@ describe("the bytes of a message", () => {
         features: hex("05"),
         digest: ONE_TO_32,
         channels: [
-          { channelId: CHANNEL, commitmentNumber: 5n, lastRevocationPreimage: ONE_TO_32 },
+          { channelId: CHANNEL, commitmentNumber: 5n, lastRevocationPreimage: ONE_TO_32, lastRevokedNumber: 4n },
           { channelId: CHANNEL, commitmentNumber: 0n },
         ],
       },
-      `00 9203 9b01 0a0105 ${toHex(words(3, ONE_TO_32))} 2a4a 0a20${"11".repeat(32)} 1805 ${toHex(words(5, ONE_TO_32))}
+      `00 9203 9d01 0a0105 ${toHex(words(3, ONE_TO_32))} 2a4c 0a20${"11".repeat(32)} 1805 ${toHex(words(5, ONE_TO_32))} 3804
        2a24 0a20${"11".repeat(32)} 1800`,
     ],
   ];
@@ -260,7 +260,8 @@ describe("the bytes of a message", () => {
   });
 
   it("fits the greatest authenticate into a packet", () => {
-    const channel = { channelId: CHANNEL, commitmentNumber: 2n ** 64n - 1n, lastRevocationPreimage: ONE_TO_32 };
+    const last = { lastRevocationPreimage: ONE_TO_32, lastRevokedNumber: 2n ** 64n - 1n };
+    const channel = { channelId: CHANNEL, commitmentNumber: 2n ** 64n - 1n, ...last };
     const largest = (count: number): Pkt => ({
       channelId: undefined,
       message: {
@@ -270,8 +271,8 @@ describe("the bytes of a message", () => {
         channels: Array(count).fill(channel),
       },
     });
-    expect(messageOf(encodePkt(largest(750)))).toEqual(largest(750).message);
-    expect(() => encodePkt(largest(751))).toThrow(InvariantBroken);
+    expect(messageOf(encodePkt(largest(650)))).toEqual(largest(650).message);
+    expect(() => encodePkt(largest(651))).toThrow(InvariantBroken);
   });
 });
 

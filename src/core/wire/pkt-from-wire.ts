@@ -5,6 +5,7 @@ import {
   open_channel_anchor_offer as AnchorOffer,
   type add_request,
   type authenticate,
+  authenticate_channel_stateSchema,
   type close_clearing,
   close_clearingSchema,
   type fail_reason,
@@ -263,6 +264,9 @@ function authenticateOf(value: authenticate, check: FieldChecks): Authenticate {
       commitmentNumber: state.commitmentNumber,
       ...(state.lastRevocationPreimage && {
         lastRevocationPreimage: check.hash("last_revocation_preimage", state.lastRevocationPreimage),
+      }),
+      ...(isFieldSet(state, authenticate_channel_stateSchema.field.lastRevokedNumber) && {
+        lastRevokedNumber: state.lastRevokedNumber,
       }),
     })),
   };

@@ -195,10 +195,11 @@ function authenticate({ features, digest, channels }: Authenticate): Member {
     value: {
       features: sized(features, 0, MAX_FEATURES_BYTES),
       digest: toFour(digest),
-      channel: channels.map(({ channelId, commitmentNumber, lastRevocationPreimage }) => ({
+      channel: channels.map(({ channelId, commitmentNumber, lastRevocationPreimage, lastRevokedNumber }) => ({
         channelId: sized(channelId, 32, 32),
         commitmentNumber: uint64(commitmentNumber),
         ...(lastRevocationPreimage && { lastRevocationPreimage: toFour(lastRevocationPreimage) }),
+        ...(lastRevokedNumber !== undefined && { lastRevokedNumber: uint64(lastRevokedNumber) }),
       })),
     },
   };
