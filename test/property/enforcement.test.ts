@@ -290,7 +290,7 @@ describe("a revoked commitment", () => {
     expectWealth(pair, "bob", AMOUNT_SAT, COST);
   });
 
-  it("[B2-29] of our own, by an old copy of our data, is nothing that we take anything of", () => {
+  it("[B2-29] [case ours-revoked/to-self] [case ours-revoked/to-other] of our own, by an old copy of our data, is nothing that we take anything of", () => {
     const { pair, revoked } = cheated();
     pair.away.add("bob");
     pair.publish(revoked);

@@ -121,6 +121,9 @@ async function end(child: ChildProcess): Promise<void> {
   await exited;
 }
 
+/** For a test that blocks its thread: nobody would read the log, and the node waits for its reader. */
+export const SILENT = "-printtoconsole=0";
+
 type RpcAnswer = {
   readonly result: unknown;
   readonly error: { readonly code: number; readonly message: string } | null;
@@ -163,9 +166,20 @@ export async function startBitcoind(args: readonly string[] = []): Promise<Bitco
     return answer.result as T;
   }
 
+  /** A node told not to log has to be asked whether it is ready. */
+  async function start(): Promise<ChildProcess> {
+    if (!args.includes(SILENT)) return launch(path ?? "", command);
+    const started = spawn(path ?? "", command, { stdio: "ignore" });
+    while (started.exitCode === null) {
+      const height = await rpc("getblockcount").catch(() => undefined);
+      if (height !== undefined) return started;
+    }
+    throw new Error(`bitcoind ended with ${started.exitCode}`);
+  }
+
   try {
     // The wallet is named on the command line, hence loaded by a restart; at first it has to be made.
-    child = await launch(path, command);
+    child = await start();
     await rpc("createwallet", ["test"]);
   } catch (error) {
     if (child !== undefined) await end(child);
@@ -187,7 +201,7 @@ export async function startBitcoind(args: readonly string[] = []): Promise<Bitco
     },
     async restart() {
       if (child !== undefined) await end(child);
-      child = await launch(path, command);
+      child = await start();
     },
     async stop() {
       if (child !== undefined) await end(child);

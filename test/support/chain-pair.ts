@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { Chain } from "../../src/adapters/chain-embedded/index.ts";
-import { equalBytes, type Satoshi } from "../../src/core/base/index.ts";
+import { equalBytes, type Satoshi, type Txid } from "../../src/core/base/index.ts";
 import {
   anchorScript,
   parseTransaction,
@@ -22,12 +22,39 @@ function parsed(raw: Uint8Array): Transaction {
   return transaction.value;
 }
 
+export type PairBlock = {
+  readonly hash: Uint8Array;
+  readonly transactions: readonly { readonly txid: Txid; readonly transaction: Transaction }[];
+};
+
+type PairOutpoint = { readonly txid: Txid; readonly index: number };
+
+/** What the two need of a chain: the embedded one has it, and a real node's can be made to. */
+export type PairChain = {
+  readonly tip: { readonly height: number };
+  blockAt(height: number): PairBlock | undefined;
+  submit(
+    raw: Uint8Array,
+  ): { readonly type: "admitted" | "already_known" } | { readonly type: "rejected"; readonly reason: string };
+  mine(count: number, options?: { readonly transactions?: readonly Uint8Array[] }): { readonly ok: boolean };
+  fund(
+    script: Uint8Array,
+    amountSat: bigint,
+  ): { readonly ok: true; readonly value: PairOutpoint } | { readonly ok: false };
+  invalidate(block: PairBlock): void;
+  unspent(outpoint: PairOutpoint): { readonly amountSat: bigint } | undefined;
+};
+
+function embedded(): Chain {
+  return new Chain({ now: () => 1_700_000_000_000 });
+}
+
 /**
- * A channel on the embedded chain, which judges every transaction as the network would. Each party sees every block and
+ * A channel on the embedded chain or another, which judges every transaction as the network would. Each party sees every block and
  * every transaction of the mempool through the node's own watch, and what it broadcasts goes to the chain.
  */
-export class ChainPair extends ChannelPair {
-  readonly chain = new Chain({ now: () => 1_700_000_000_000 });
+export class ChainPair<C extends PairChain = Chain> extends ChannelPair {
+  readonly chain: C;
   /** Parties that are away: they see no block and broadcast nothing until they are back. */
   readonly away = new Set<PartyName>();
   /** Reasons for which the chain refused a broadcast. */
@@ -36,9 +63,10 @@ export class ChainPair extends ChannelPair {
   private readonly given = new Map<PartyName, number>();
   private opened = 0;
 
-  constructor(policy: { alice?: Partial<ChannelPolicy>; bob?: Partial<ChannelPolicy> } = {}) {
+  constructor(policy: { alice?: Partial<ChannelPolicy>; bob?: Partial<ChannelPolicy> } = {}, chain?: C) {
     super(policy);
-    this.chain.mine(150);
+    this.chain = chain ?? (embedded() as PairChain as C);
+    if (this.height < 150) this.chain.mine(150 - this.height);
     for (const name of NAMES) {
       this[name].height = this.height;
       this[name].checked = false;
@@ -243,7 +271,12 @@ export class ChainPair extends ChannelPair {
 }
 
 /** The channel's money less fees of at most `most`. */
-export function expectWealth(pair: ChainPair, name: PartyName, owed: Satoshi | bigint, most: bigint): void {
+export function expectWealth(
+  pair: Pick<ChainPair, "wealth">,
+  name: PartyName,
+  owed: Satoshi | bigint,
+  most: bigint,
+): void {
   const has = pair.wealth(name);
   expect(has, `${name} has ${has} of ${owed}`).toBeLessThanOrEqual(owed);
   expect(has, `${name} has ${has} of ${owed}`).toBeGreaterThanOrEqual(owed - most);
