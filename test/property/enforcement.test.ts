@@ -145,6 +145,76 @@ describe("HTLCs on chain", () => {
   });
 });
 
+describe("what is left when everything else is settled", () => {
+  it("[B2-40] is still an HTLC whose preimage may be learned until it expires", () => {
+    const pair = new ChainPair().openOnChain();
+    const id = pair.standing("alice", 1, 50_000_000n, pair.height + 200);
+    pair.fail("alice");
+    pair.mine(170);
+    expect(pair.bob.channel.stage.stage).toBe("failed");
+    pair.fulfill("bob", id, 1);
+    pair.bob.flush();
+    pair.mine(1);
+    expectWealth(pair, "bob", 450_000n, COST);
+    expect(pair.tells("alice", "htlc_fulfilled")).toHaveLength(1);
+    pair.mine(5);
+    expect(pair.bob.channel.stage.stage).toBe("closed");
+  });
+
+  it("is smaller than what the wallet does with its own output, however late", () => {
+    const pair = new ChainPair().openOnChain();
+    pair.fail("alice");
+    pair.mine(7);
+    expect(pair.bob.channel.stage.stage).toBe("closed");
+    const toOther = [...pair.bob.channel.chainOutputs.values()].find(({ kind }) => kind === "to_other");
+    const { anchorSpend } = pair.bob.channel;
+    if (toOther === undefined || anchorSpend === undefined) throw new Error("Bob has an output of the commitment");
+    const transaction = {
+      version: 2,
+      inputs: [{ txid: anchorSpend.txid, index: toOther.index, script: new Uint8Array(0), sequence: 0, witness: [] }],
+      outputs: [{ amountSat: 1_000n, script: new Uint8Array(22) }],
+      lockTime: 0,
+    };
+    const spent = { type: "output_spent" as const, index: toOther.index, transaction, inputIndex: 0 };
+    pair.bob.run({ ...spent, height: pair.height });
+    pair.bob.flush();
+    expect(pair.bob.channel.stage.stage).toBe("closed");
+  });
+
+  it.each(["alice", "bob"] as const)(
+    "[B2-39] is an HTLC just above dust, which pays for its own claim: %s fails",
+    (who) => {
+      const pair = new ChainPair().openOnChain();
+      const expiry = pair.height + 160;
+      pair.standing("alice", 1, 546_000n, expiry);
+      pair.fail(who);
+      pair.mine(170);
+      expect(pair.tells("alice", "htlc_failed")).toHaveLength(1);
+      expect(pair.alice.channel.stage.stage).toBe("closed");
+      expect(pair.refused).toEqual([]);
+    },
+  );
+
+  it("[B2-39] is no payment that was reported as failed: a preimage of its hash comes too late for it", () => {
+    const pair = new ChainPair().openOnChain();
+    // Two of one hash; the first is dust, and so it is Alice's again with the commitment.
+    pair.standing("alice", 1, 300_000n, pair.height + 200);
+    const id = pair.standing("alice", 1, 50_000_000n, pair.height + 200);
+    pair.fail("alice");
+    pair.mine(8);
+    expect(pair.tells("alice", "htlc_failed").map((tell) => tell.id)).toEqual([0n]);
+    pair.fulfill("bob", id, 1);
+    pair.bob.flush();
+    pair.mine(1);
+    expect(pair.tells("alice", "htlc_fulfilled").map((tell) => tell.id)).toEqual([id]);
+    // Nor does a message that was long on its way.
+    const message = { type: "update_fulfill_htlc" as const, id: 0n, preimage: secret(1) };
+    expect(pair.alice.judge(message)).toBeUndefined();
+    pair.alice.run({ type: "packet", message, number: pair.alice.received + 1, acknowledge: pair.alice.sent });
+    expect(pair.tells("alice", "htlc_fulfilled")).toHaveLength(1);
+  });
+});
+
 describe("deadlines", () => {
   it("[B2-16] goes to the chain three blocks after the expiry of an HTLC that it offered, and not before", () => {
     const pair = new ChainPair().openOnChain();

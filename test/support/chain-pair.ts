@@ -79,8 +79,8 @@ export class ChainPair<C extends PairChain = Chain> extends ChannelPair {
   }
 
   /** An open channel whose anchor is in a block; Bob has `pushMsat` of it. */
-  openOnChain(pushMsat = 400_000_000n): this {
-    this.propose({ pushMsat });
+  openOnChain(pushMsat = 400_000_000n, prestage = false): this {
+    this.propose({ pushMsat, prestage });
     this.answer();
     this.deliver("bob");
     this.makeAnchor();
@@ -162,6 +162,10 @@ export class ChainPair<C extends PairChain = Chain> extends ChannelPair {
     for (const change of party.changes) {
       if (change.type === "commitment" && change.row.number === number) commitments.push(change.row);
       if (change.type === "htlc_added") htlcs.set(change.row.id, change.row);
+      if (change.type === "htlc_accepted") {
+        const htlc = htlcs.get(change.id);
+        if (htlc !== undefined) htlcs.set(change.id, { ...htlc, addNumber: change.addNumber });
+      }
       if (change.type === "htlc_removed") {
         const { id, removal, removedBy, removeNumber } = change;
         const htlc = htlcs.get(id);

@@ -80,7 +80,7 @@ describe("claims", () => {
   });
 
   it("are refused where the fee leaves dust", () => {
-    const result = claimTransaction([toOther], destination, 86_000);
+    const result = claimTransaction([toOther], destination, 89_000);
     expect(result).toMatchObject({ ok: false, error: { type: "claim_too_small", amountSat: 10_000n } });
     expect(claimTransaction([toOther], destination, 80_000).ok).toBe(true);
   });

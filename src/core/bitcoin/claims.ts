@@ -1,6 +1,6 @@
 // Spending the outputs of a commitment. Every path in one place: what its witness holds, which locks it needs, what it weighs.
 import { assertNever, err, invariant, ok, type Result, type Txid } from "../base/index.ts";
-import { feeForWeight, isDust } from "./fee.ts";
+import { feeForWeight } from "./fee.ts";
 import { p2wpkhSighash, p2wpkhWitness } from "./pay-to-public-key.ts";
 import { sighashAll } from "./sighash.ts";
 import { type Transaction, transactionWeight, witnessSize } from "./transaction.ts";
@@ -115,6 +115,12 @@ export function claimSighash(transaction: Transaction, index: number, claim: Cla
   return sighashAll(transaction, index, spend.script, amountSat);
 }
 
+/**
+ * The least that a claim may pay out: what the network relays to a P2WPKH. Below the channel's own dust limit, so that the smallest
+ * output of a commitment can pay for its claim. Source: the dust threshold of Bitcoin Core.
+ */
+export const LEAST_CLAIM_SAT = 294n;
+
 /** What is claimed doesn't pay for a transaction with an output above dust. */
 export type ClaimTooSmall = { readonly type: "claim_too_small"; readonly amountSat: bigint; readonly feeSat: bigint };
 
@@ -142,7 +148,7 @@ export function claimTransaction(
   const lockTime = Math.max(...claims.map(({ spend }) => spendLocks(spend).lockTime));
   const full: Transaction = { version: 2, inputs, outputs: [{ amountSat, script: outputScript }], lockTime };
   const feeSat = feeForWeight(transactionWeight(full), feeRate);
-  if (isDust(amountSat - feeSat)) return err({ type: "claim_too_small", amountSat, feeSat });
+  if (amountSat - feeSat < LEAST_CLAIM_SAT) return err({ type: "claim_too_small", amountSat, feeSat });
   return ok({
     ...full,
     inputs: inputs.map((input) => ({ ...input, witness: [] })),

@@ -15,6 +15,7 @@ export {
   claimSize,
   claimTransaction,
   claimWitness,
+  LEAST_CLAIM_SAT,
   type Spend,
 } from "./claims.ts";
 export { type BadClose, type Close, type CloseSide, closeTransaction } from "./close.ts";

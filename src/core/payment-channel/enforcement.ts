@@ -21,26 +21,22 @@ import { FIRST_REVOCATION_INDEX, lookupRevocation, sha256 } from "../crypto/inde
 import { recognise } from "./anchor-spend.ts";
 import { outputsOf, type PublishedCommitment } from "./chain-outputs.ts";
 import type { ChannelChange } from "./changes.ts";
+import { claimable } from "./claims.ts";
 import type { Context, Effect, Input } from "./input.ts";
 import { preimageOf } from "./known-preimages.ts";
 import { moveTo, NOTHING, type StepResult, step, tell } from "./outcome.ts";
 import { ownRevocationHash } from "./own-revocation.ts";
+import { depth, isRefunded, refundHeight, SETTLED_DEPTH } from "./refunds.ts";
 import type { AnchorSpendRow, ChainOutputRow, CommitmentRow, HtlcRow, Side } from "./rows.ts";
 import { type ChannelState, isIn } from "./state.ts";
 import { isConfirmed, isWorthClaiming, planSweeps } from "./sweeps.ts";
 
-/** m_s: confirmations after which something that the chain did to an HTLC counts as final. */
-export const SETTLED_DEPTH = 6;
 /** Confirmations after which nothing is watched any more. Spec: B2-38. */
 export const BURIED_DEPTH = 100;
 
 type AnchorSpent = Extract<Input, { type: "anchor_spent" }>;
 type Evidence = Extract<Input, { type: "evidence" }>;
 type OutputSpent = Extract<Input, { type: "output_spent" }>;
-
-function depth(height: number | undefined, tip: number): number {
-  return height === undefined ? 0 : tip - height + 1;
-}
 
 /** A transaction spends the anchor, in the mempool or in a block. Spec: B2-36. */
 export function anchorSpent(state: ChannelState, { transaction, height }: AnchorSpent): StepResult {
@@ -177,7 +173,7 @@ export function outputSpent(state: ChannelState, input: OutputSpent, context: Co
   const changes: ChannelChange[] = [{ type: "chain_output", row: { ...output, spend } }];
   const [, preimage] = witness;
   if (spend.ours || preimage?.length !== 32) return step(changes);
-  return learned(state, preimage, changes);
+  return learned(state, preimage, changes, context);
 }
 
 /** Whether a transaction pays to our final key alone, as all our claims do, those that were replaced too. */
@@ -187,12 +183,14 @@ function paysUs(state: ChannelState, { outputs }: Transaction, { signer, keys }:
 }
 
 /** A preimage that the chain shows serves every HTLC of its hash that we offered, at once. */
-function learned(state: ChannelState, preimage: Uint8Array, changes: ChannelChange[]): StepResult {
+function learned(state: ChannelState, preimage: Uint8Array, changes: ChannelChange[], { height }: Context): StepResult {
   const hash = sha256(preimage);
   const effects: Effect[] = [];
   for (const htlc of state.htlcs.values()) {
     const { id, offerer, paymentHash } = htlc;
     if (offerer !== "local" || preimageOf(state, htlc) !== undefined || !equalBytes(paymentHash, hash)) continue;
+    // Another HTLC of the same hash may have been claimed long after this one was ours again.
+    if (isRefunded(state, htlc, height)) continue;
     changes.push({ type: "known_preimage", row: { htlcId: id, preimage } });
     effects.push(tell({ type: "htlc_fulfilled", id, paymentHash, preimage }));
   }
@@ -231,25 +229,16 @@ export function unconfirmedSweeps(state: ChannelState): Uint8Array[] {
  * the commitment. Others upstream are failed because of it, so that it waits for six blocks. Spec: B2-39.
  */
 export function failedHtlcsSettled(state: ChannelState, { height: tip }: Context): StepResult {
-  const { anchorSpend } = state;
-  // Of an unknown commitment we can't say what it holds.
-  if (anchorSpend?.height === undefined || anchorSpend.kind === "unknown") return NOTHING;
-  const outputs = new Map([...state.chainOutputs.values()].map((output) => [output.htlcId, output]));
+  if (state.anchorSpend?.height === undefined) return NOTHING;
   const effects: Effect[] = [];
   for (const htlc of state.htlcs.values()) {
     const { id, offerer, paymentHash } = htlc;
     if (offerer !== "local" || preimageOf(state, htlc) !== undefined) continue;
-    const output = outputs.get(id);
-    const height = output === undefined ? anchorSpend.height : claimedAt(output);
-    if (depth(height, tip) !== SETTLED_DEPTH) continue;
+    if (depth(refundHeight(state, id), tip) !== SETTLED_DEPTH) continue;
     const reason = new TextEncoder().encode("resolved on chain");
     effects.push(tell({ type: "htlc_failed", id, paymentHash, reason }));
   }
   return step([], effects);
-}
-
-function claimedAt({ spend }: ChainOutputRow): number | undefined {
-  return spend?.ours === true ? spend.height : undefined;
 }
 
 /** Moves between the stages that say how final the end is, back too where a reorganisation undid it. Spec: B2-38, LW-2. */
@@ -273,8 +262,19 @@ function resolvedDepth(state: ChannelState, anchorSpend: AnchorSpendRow, context
   if (kind === "revoked" && holder === undefined) return 0;
   let least = depth(height, context.height);
   for (const output of state.chainOutputs.values()) {
-    if (output.spend !== undefined) least = Math.min(least, depth(output.spend.height, context.height));
+    const { spend } = output;
+    if (claimable(state, anchorSpend, output) === undefined) {
+      // What is not ours, or the wallet's to spend, says nothing about how final the end is.
+      if (kind === "commitment" && awaitsPreimage(state, output, context)) return 0;
+    } else if (spend !== undefined) least = Math.min(least, depth(spend.height, context.height));
     else if (isWorthClaiming(state, anchorSpend, output, context)) return 0;
   }
   return least;
+}
+
+/** Whether an HTLC offered to us may still become ours: until its expiry whoever we are to pay for it may show the preimage. */
+function awaitsPreimage(state: ChannelState, { htlcId, spend }: ChainOutputRow, { height }: Context): boolean {
+  const htlc = htlcId === undefined ? undefined : state.htlcs.get(htlcId);
+  if (htlc === undefined || htlc.offerer === "local" || spend?.height !== undefined) return false;
+  return htlc.removal === undefined && preimageOf(state, htlc) === undefined && height < htlc.expiry;
 }

@@ -6,10 +6,11 @@ import { isDrained } from "./closing.ts";
 import { hasUnsignedChanges } from "./commits.ts";
 import { deadline, htlcDeadline } from "./deadlines.ts";
 import { LAPSE_MS } from "./dual-funding-end.ts";
-import { BURIED_DEPTH, SETTLED_DEPTH } from "./enforcement.ts";
+import { BURIED_DEPTH } from "./enforcement.ts";
 import type { Act, Actor, ExplainedEnd, ExplainedOutput, NextAct, Outlook } from "./explain-data.ts";
 import { preimageOf } from "./known-preimages.ts";
 import { ANCHOR_PATIENCE, OPEN_COMPLETE_MARGIN } from "./policy.ts";
+import { SETTLED_DEPTH } from "./refunds.ts";
 import { addedBy, isRequested, otherSide } from "./rows.ts";
 import { type ChannelState, type Htlc, isCleared } from "./state.ts";
 

@@ -4,6 +4,7 @@
 import type { PktMessage } from "../wire/index.ts";
 import type { Context } from "./input.ts";
 import { NOTHING, type StepResult, step, tell } from "./outcome.ts";
+import { isRefunded } from "./refunds.ts";
 import { isPreimage } from "./removal-obstacle.ts";
 import { fulfill } from "./removals.ts";
 import type { HtlcRow } from "./rows.ts";
@@ -32,12 +33,12 @@ export function fulfillKnownIfDue(state: ChannelState, context: Context): StepRe
 }
 
 /** A preimage in a message that comes when the channel is over already: it is worth as much. Spec: B2-39. */
-export function takeLatePreimage(state: ChannelState, message: PktMessage): StepResult {
+export function takeLatePreimage(state: ChannelState, message: PktMessage, { height }: Context): StepResult {
   if (message.type !== "update_fulfill_htlc" && message.type !== "settle_request") return NOTHING;
   const { id, preimage } = message;
   const htlc = state.htlcs.get(id);
   if (htlc?.offerer !== "local" || preimageOf(state, htlc) !== undefined) return NOTHING;
-  if (!isPreimage(preimage, htlc.paymentHash)) return NOTHING;
+  if (!isPreimage(preimage, htlc.paymentHash) || isRefunded(state, htlc, height)) return NOTHING;
   const { paymentHash } = htlc;
   return step(
     [{ type: "known_preimage", row: { htlcId: id, preimage } }],

@@ -21,7 +21,9 @@ type Fail = Extract<PktMessage, { type: "update_fail_htlc" }>;
  */
 export function fulfill(state: ChannelState, id: bigint, preimage: Uint8Array, context: Context): StepResult {
   const { stage } = state.stage;
-  if (stage === "failed" || (stage === "open" && !context.peerReady)) return keepPreimage(state, id, preimage);
+  // A closed channel may still hold an HTLC that a preimage makes ours.
+  const onChain = stage === "failed" || stage === "closed";
+  if (onChain || (stage === "open" && !context.peerReady)) return keepPreimage(state, id, preimage);
   return remove(state, id, { type: "fulfilled", preimage }, context);
 }
 

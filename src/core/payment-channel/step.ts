@@ -155,7 +155,7 @@ function receive(state: ChannelState, input: Extract<Input, { type: "packet" }>,
   const seen: ChannelChange = { type: "acknowledged", acknowledge: input.acknowledge };
   // What the peer sent before it knew that the channel is over says nothing about it any more, but for preimages.
   const result = isOver(state)
-    ? takeLatePreimage(state, input.message)
+    ? takeLatePreimage(state, input.message, context)
     : receiveMessage(state, input.message, input, context);
   if (!result.ok) return result;
   return outcome([seen, ...result.value.changes], result.value.effects);

@@ -8,6 +8,7 @@ import {
   claimSize,
   claimTransaction,
   claimWitness,
+  LEAST_CLAIM_SAT,
   payToWitnessPublicKeyHash,
   type Spend,
   serializeTransaction,
@@ -160,7 +161,9 @@ function replacement(
 /** What the fee may take of the amount: a cheater's money may go to miners rather than back to him. */
 function highestFee(group: readonly Ready[], amountSat: bigint): bigint {
   const isPenalty = group.some(({ claimable: { spend } }) => spend.type.endsWith("_revoked"));
-  return isPenalty ? (amountSat * 9n) / 10n : amountSat / 2n;
+  const most = isPenalty ? (amountSat * 9n) / 10n : amountSat / 2n;
+  const rest = amountSat - LEAST_CLAIM_SAT;
+  return most < rest ? most : rest;
 }
 
 /** The signed transaction, or undefined where the amount doesn't pay for it. */
@@ -199,7 +202,8 @@ function build(state: ChannelState, group: readonly Ready[], feeRate: number, co
 /** The rate, or what the highest fee comes to where that is less. */
 function capped(claims: readonly Claim[], highestFeeSat: bigint, feeRate: number): number {
   const size = claimVirtualSize(claims.map(({ spend }) => spend));
-  return Math.min(feeRate, Math.floor((Number(highestFeeSat) * 1000) / size));
+  // Sizes and fees are rounded up: what is left must not fall below the least output by one satoshi.
+  return Math.min(feeRate, Math.floor(((Number(highestFeeSat) - 1) * 1000) / Math.ceil(size)));
 }
 
 /** Virtual bytes, of a quarter unit too, of a transaction that claims in these ways, with the longest signatures. */
