@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { addChainCommand } from "./chain-serve.ts";
 import { addDemoCommand } from "./demo/command.ts";
 import { EXIT, EXIT_CODES_HELP } from "./exit-code.ts";
+import { addExplainCommand } from "./explain.ts";
 import { asFailure } from "./failure.ts";
 import { addStartCommand } from "./start/command.ts";
 import { addVmCommand } from "./vm/command.ts";
@@ -23,6 +24,7 @@ function program(finish: (exitCode: number) => void): Command {
     .addHelpText("after", `\nExamples:\n  sluice demo\n  sluice start --help\n  sluice vm --help\n${EXIT_CODES_HELP}`);
   addDemoCommand(sluice, finish);
   addStartCommand(sluice, finish);
+  addExplainCommand(sluice, finish);
   addChainCommand(sluice, finish);
   addVmCommand(sluice, finish);
   return sluice;

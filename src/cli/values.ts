@@ -27,6 +27,15 @@ export function readUrl(text: string): string {
   return url.href;
 }
 
+/** A whole number from `least` on. */
+export function readNatural(least: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= least)) throw new InvalidArgumentError(`Give a whole number from ${least} on.`);
+    return value;
+  };
+}
+
 /** A positive number of seconds, as milliseconds. */
 export function readSeconds(text: string): number {
   const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;

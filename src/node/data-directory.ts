@@ -30,7 +30,7 @@ export type DataDirectoryError =
   | { readonly type: "unreadable"; readonly path: string; readonly reason: string };
 
 const SEED_FILE = "seed-phrase";
-const STORE_FILE = "sluice.db";
+export const STORE_FILE = "sluice.db";
 
 function unreadable(path: string, cause: unknown): { readonly ok: false; readonly error: DataDirectoryError } {
   const reason = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";

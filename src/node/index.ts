@@ -47,5 +47,6 @@ export type {
 export type { ChannelSummary, CommitmentSummary, HtlcSummary } from "./channel-summary.ts";
 export type { OpenChannelRequest } from "./channels.ts";
 export type { Listener, NodeEvent } from "./events.ts";
+export { type ExplainStoppedOptions, explainStopped } from "./explain-stopped.ts";
 export { NodeHalted, type NodeOptions, type RequestError, SluiceNode, startNode } from "./node.ts";
 export { DataDirectoryUnusable, type OpenNodeOptions, openNode } from "./open-node.ts";
