@@ -6,6 +6,7 @@ import { addDemoCommand } from "./demo/command.ts";
 import { EXIT, EXIT_CODES_HELP } from "./exit-code.ts";
 import { addExplainCommand } from "./explain.ts";
 import { asFailure } from "./failure.ts";
+import { addRestoreCommand } from "./restore.ts";
 import { addStartCommand } from "./start/command.ts";
 import { addVmCommand } from "./vm/command.ts";
 
@@ -25,6 +26,7 @@ function program(finish: (exitCode: number) => void): Command {
   addDemoCommand(sluice, finish);
   addStartCommand(sluice, finish);
   addExplainCommand(sluice, finish);
+  addRestoreCommand(sluice, finish);
   addChainCommand(sluice, finish);
   addVmCommand(sluice, finish);
   return sluice;

@@ -82,6 +82,21 @@ export function openSeed(
   }
 }
 
+/** Where the backup of a directory lies unless told otherwise. */
+export function backupPath(directory: string): string {
+  return join(directory, "backup.sluice");
+}
+
+/** Whether a node was ever started there. */
+export function isUsed(directory: string): boolean {
+  return [SEED_FILE, STORE_FILE].some((name) => existsSync(join(directory, name)));
+}
+
+/** Puts a phrase beside a store that was made for it. Throws as `node:fs` does. */
+export function writeSeed(directory: string, phrase: string): void {
+  writeDurably(directory, join(directory, SEED_FILE), `${phrase}\n`);
+}
+
 /** The error as a sentence that says what to do. */
 export function describeDataDirectoryError(error: DataDirectoryError): string {
   switch (error.type) {

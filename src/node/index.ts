@@ -50,3 +50,4 @@ export type { Listener, NodeEvent } from "./events.ts";
 export { type ExplainStoppedOptions, explainStopped } from "./explain-stopped.ts";
 export { NodeHalted, type NodeOptions, type RequestError, SluiceNode, startNode } from "./node.ts";
 export { DataDirectoryUnusable, type OpenNodeOptions, openNode } from "./open-node.ts";
+export { describeRestoreError, type Restored, type RestoreError, restoreNode } from "./restore-node.ts";

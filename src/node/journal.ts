@@ -56,6 +56,7 @@ export class Journal {
   private readonly store: Store;
   private readonly clock: Clock;
   private readonly onHalt: (cause: unknown) => void;
+  private readonly onCommit: () => void;
   private readonly lanes: Record<Lane, Work[]> = { peer: [], payment: [], other: [] };
   private sequence: number;
   private running = false;
@@ -63,11 +64,19 @@ export class Journal {
   private halted: { readonly cause: unknown } | undefined;
   private idle: (() => void)[] = [];
 
-  constructor(options: { store: Store; clock: Clock; sequence: number; onHalt: (cause: unknown) => void }) {
+  constructor(options: {
+    store: Store;
+    clock: Clock;
+    sequence: number;
+    onHalt: (cause: unknown) => void;
+    /** Called when a batch is durable. */
+    onCommit?: () => void;
+  }) {
     this.store = options.store;
     this.clock = options.clock;
     this.sequence = options.sequence;
     this.onHalt = options.onHalt;
+    this.onCommit = options.onCommit ?? (() => {});
   }
 
   /** Queues a work. Resolves with what it returned once its batch is durable; rejects where the batch is not. */
@@ -139,6 +148,7 @@ export class Journal {
       if (batch.changes.length > 0) {
         await this.store.commit({ sequence: this.sequence + 1, changes: batch.changes });
         this.sequence++;
+        this.onCommit();
       }
       for (const action of batch.actions) action();
     } catch (cause) {

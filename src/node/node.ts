@@ -31,6 +31,8 @@ import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Store, StoredNode } from "../ports/store.ts";
 import type { PeerAddress, Transport } from "../ports/transport.ts";
+import { sealBackup, takeBackup } from "./backup.ts";
+import { BackupWriter } from "./backup-writer.ts";
 import { ChainFollower } from "./chain-follower.ts";
 import { ChannelRecords } from "./channel-records.ts";
 import type { ChannelRunner, Surroundings } from "./channel-runner.ts";
@@ -57,6 +59,8 @@ export type NodeOptions = {
   readonly policy?: Partial<ChannelPolicy>;
   /** Satoshi per 1000 virtual bytes, where the chain has no estimate. */
   readonly fallbackFeeRate?: number;
+  /** Takes the bytes of the newest backup, whole or not at all. Without it no backup is made. See `openBackup`. */
+  readonly writeBackup?: (bytes: Uint8Array) => Promise<void>;
   /** Called for each event from the start on, what is caught up with included; `subscribe` comes too late for those. */
   readonly listener?: Listener;
 };
@@ -114,6 +118,7 @@ export class SluiceNode {
   private readonly follower: ChainFollower;
   private readonly fees: FeeSource;
   private readonly stalls: StallWatch;
+  private readonly backups: BackupWriter | undefined;
   private readonly buffer = createCommitmentBuffer();
   /** The request that is being looked up or run for a payment's id. */
   private readonly paying = new Map<string, Promise<unknown>>();
@@ -134,7 +139,25 @@ export class SluiceNode {
     this.nodeId = this.signer.publicKey(this.keys.nodeKey()) as NodeId;
     const { events, signer } = this;
     if (options.listener !== undefined) events.subscribe(options.listener);
+    const { writeBackup } = options;
+    if (writeBackup !== undefined) {
+      this.backups = new BackupWriter({
+        clock,
+        write: async () => {
+          const backup = await takeBackup(store, chain.network, clock.now());
+          await writeBackup(sealBackup(backup, options.seed, random));
+        },
+        onTrouble: (cause) => {
+          const reason = cause instanceof Error ? cause.message : String(cause);
+          events.emit({ type: "trouble", problem: `the backup could not be written: ${reason}` });
+        },
+      });
+      events.subscribe(({ type }) => {
+        if (type === "channel_stage" || type === "channel_stale") this.backups?.urgent();
+      });
+    }
     this.journal = new Journal({
+      onCommit: () => this.backups?.touch(),
       store,
       clock,
       sequence: stored.sequence,
@@ -322,6 +345,7 @@ export class SluiceNode {
     await this.journal.stop(stopped);
     this.payments.abandonWaiting(stopped);
     this.events.emit({ type: "stopped" });
+    await this.backups?.stop();
     try {
       await this.options.chain.close();
     } finally {
@@ -338,6 +362,7 @@ export class SluiceNode {
   private async halt(cause: unknown): Promise<void> {
     this.unsubscribe();
     this.stopWaiting();
+    this.backups?.abandon();
     this.books.stop();
     this.follower.stop();
     this.fees.stop();

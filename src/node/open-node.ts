@@ -4,7 +4,8 @@ import { systemClock, systemRandom } from "../adapters/system/index.ts";
 import { keyPaths, seedSigner } from "../core/crypto/index.ts";
 import type { ChannelPolicy } from "../core/payment-channel/index.ts";
 import type { BitcoinChain } from "../ports/bitcoin-chain.ts";
-import { describeDataDirectoryError, openSeed, prepareDirectory } from "./data-directory.ts";
+import { writeBackupFile } from "./backup-file.ts";
+import { backupPath, describeDataDirectoryError, openSeed, prepareDirectory } from "./data-directory.ts";
 import type { Listener } from "./events.ts";
 import { type SluiceNode, startNode } from "./node.ts";
 
@@ -12,6 +13,8 @@ export type OpenNodeOptions = {
   /** Holds the seed phrase and the store; made where it is missing. */
   readonly directory: string;
   readonly chain: BitcoinChain;
+  /** Where the encrypted backup is kept current; by default `backup.sluice` in the directory. */
+  readonly backup?: string;
   readonly policy?: Partial<ChannelPolicy>;
   /** Satoshi per 1000 virtual bytes, where the chain has no estimate. */
   readonly fallbackFeeRate?: number;
@@ -53,6 +56,7 @@ export async function openNode(options: OpenNodeOptions): Promise<SluiceNode> {
       clock,
       random,
       seed: seed.value,
+      writeBackup: (bytes) => writeBackupFile(options.backup ?? backupPath(directory), bytes),
       ...(policy === undefined ? {} : { policy }),
       ...(fallbackFeeRate === undefined ? {} : { fallbackFeeRate }),
       ...(listener === undefined ? {} : { listener }),

@@ -162,7 +162,7 @@ export class Peers {
         this.strangers.delete(connection);
         if (this.connections.get(key) === connection) this.connections.delete(key);
         this.journal.post("peer", (batch) => this.disconnected(batch, connection, reason));
-        this.redial(remote, FIRST_RETRY_MS);
+        this.redial(remote, this.session(remote)?.misfits === true ? LAST_RETRY_MS : FIRST_RETRY_MS);
       },
     };
   }

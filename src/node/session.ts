@@ -97,6 +97,8 @@ export class Session {
   private readonly handlers: SessionHandlers;
   private connection: Connection | undefined;
   private authenticated = false;
+  /** What the peer said at the last connection did not fit what we have: trying again soon would not help. */
+  misfits = false;
   /** The peer has said since the start what it knows of us. */
   heard = false;
   /** As its last authenticate had them. */
@@ -375,6 +377,7 @@ export class Session {
     const verdict = this.handlers.onAuthenticate(batch, this, channels);
     this.heard = true;
     const misfit = this.misfit(acknowledge, digest);
+    this.misfits = misfit !== undefined && this.handlers.hasChannels(this);
     if (misfit !== undefined) {
       if (verdict === "ours_are_old" && this.handlers.hasChannels(this)) {
         this.hangUp(batch);

@@ -1,102 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { NodeNetwork, type TestNode } from "../../test/support/node-network.ts";
+import { CopyScene, near, PAID_MSAT } from "../../test/support/copy-scene.ts";
+import type { TestNode } from "../../test/support/node-network.ts";
 import { RuleScene } from "../../test/support/rule-scene.ts";
-import type { MemoryStore } from "../adapters/store-memory/index.ts";
-import { type Msat, type Satoshi, toHex } from "../core/base/index.ts";
-import { parseTransaction, transactionId } from "../core/bitcoin/index.ts";
+import type { Satoshi } from "../core/base/index.ts";
 import { FIRST_REVOCATION_INDEX, lookupRevocation } from "../core/crypto/index.ts";
-
-const AMOUNT = 20_000_000n as Msat;
-/** What a few transactions cost at the harness's rates, generously. */
-const COST = 12_000n;
-
-/** Alice and Bob with channels between them in which both have money, and Carol with one to Alice. */
-class Scene {
-  /** Everything that a node gave to the network, by its name. */
-  readonly broadcasts = new Map<string, string[]>();
-  readonly world = new NodeNetwork(["alice", "bob", "carol"], {
-    chain: (chain, { name }) => ({
-      ...chain,
-      network: chain.network,
-      broadcast: (transaction) => {
-        const parsed = parseTransaction(transaction);
-        const txid = parsed.ok ? toHex(transactionId(parsed.value)) : "?";
-        this.broadcasts.set(name, [...(this.broadcasts.get(name) ?? []), txid]);
-        return chain.broadcast(transaction);
-      },
-    }),
-  });
-  readonly alice: TestNode;
-  readonly bob: TestNode;
-  readonly carol: TestNode;
-  private made = 0;
-
-  constructor() {
-    const [alice, bob, carol] = this.world.nodes;
-    if (alice === undefined || bob === undefined || carol === undefined) throw new Error("there are three nodes");
-    this.alice = alice;
-    this.bob = bob;
-    this.carol = carol;
-  }
-
-  /** So many channels with Bob, numbered from 0, and one with Carol where it is wished. */
-  async open(withBob = 1, withCarol = 0): Promise<this> {
-    const { world, alice, bob, carol } = this;
-    for (const node of [alice, bob, carol]) await node.start();
-    await world.fund(alice, 1_100_000n, withBob + withCarol);
-    for (const [peer, count] of [
-      [bob, withBob],
-      [carol, withCarol],
-    ] as const) {
-      if (count === 0) continue;
-      await world.outcome(alice.node.connect(peer.nodeId, peer.address));
-      for (let n = 0; n < count; n++) {
-        const request = { amountSat: 1_000_000n as Satoshi, pushMsat: 400_000_000n as Msat };
-        expect((await world.outcome(alice.node.openChannel(peer.nodeId, request))).ok).toBe(true);
-      }
-    }
-    await this.mine(6);
-    expect(alice.node.channels().map(({ stage }) => stage)).toEqual(Array(withBob + withCarol).fill("open"));
-    return this;
-  }
-
-  async mine(blocks: number): Promise<void> {
-    for (let n = 0; n < blocks; n++) {
-      this.world.chain.mine(1);
-      await this.world.quiet();
-    }
-  }
-
-  async pay(payer: TestNode, payee: TestNode, channel = 0): Promise<void> {
-    const invoice = await this.world.outcome(payee.node.createInvoice({}));
-    if (!invoice.ok) throw new Error(invoice.error.type);
-    const request = { id: `payment ${this.made++}`, paymentHash: invoice.value.paymentHash, amountMsat: AMOUNT };
-    const said = await this.world.outcome(payer.node.pay(channel, request));
-    expect(said.ok).toBe(true);
-    expect((await payer.node.payment(request.id))?.state).toBe("succeeded");
-  }
-
-  /** The machine goes, and comes back with an old copy of its data. */
-  async comeBack(node: TestNode, store: MemoryStore): Promise<void> {
-    node.crash();
-    node.store = store;
-    this.broadcasts.set(node.name, []);
-    await node.start();
-  }
-
-  async settle(): Promise<void> {
-    await this.world.advance(120_000);
-  }
-
-  confirmed(node: TestNode): bigint {
-    return node.node.balance().confirmedSat;
-  }
-}
-
-function near(actual: bigint, expected: bigint): void {
-  expect(actual).toBeLessThanOrEqual(expected);
-  expect(actual).toBeGreaterThan(expected - COST);
-}
 
 function stale(node: TestNode): boolean[] {
   return node.node.channels().map((channel) => channel.stale);
@@ -106,7 +13,7 @@ describe("a node that runs on an old copy", () => {
   it.each(["alice", "bob"] as const)(
     "[B2-43] is told so by its peer, broadcasts nothing, and gets its money (%s)",
     async (who) => {
-      const scene = await new Scene().open();
+      const scene = await new CopyScene().open();
       const { world, alice, bob } = scene;
       const [old, other] = who === "alice" ? [alice, bob] : [bob, alice];
       await scene.pay(alice, bob);
@@ -145,7 +52,7 @@ describe("a node that runs on an old copy", () => {
   );
 
   it("puts every channel into recovery with the one that proves it, with other peers too, and opens no other", async () => {
-    const scene = await new Scene().open(2, 1);
+    const scene = await new CopyScene().open(2, 1);
     const { world, alice, bob, carol } = scene;
     for (const channel of [0, 1]) await scene.pay(alice, bob, channel);
     await scene.pay(alice, carol, 2);
@@ -173,7 +80,7 @@ describe("a node that runs on an old copy", () => {
   });
 
   it("learns it from the chain where the peer hides, and takes what is to-other", async () => {
-    const scene = await new Scene().open(2);
+    const scene = await new CopyScene().open(2);
     const { world, alice, bob } = scene;
     await scene.pay(alice, bob);
     const copy = alice.store.copy();
@@ -198,12 +105,12 @@ describe("a node that runs on an old copy", () => {
   });
 
   it("waits a minute for its peer before a deadline makes it broadcast, and no longer", async () => {
-    const scene = await new Scene().open();
+    const scene = await new CopyScene().open();
     const { world, alice, bob } = scene;
     const held = await world.outcome(bob.node.createInvoice({}));
     if (!held.ok) throw new Error(held.error.type);
     // The add arrives, and what follows doesn't.
-    const offered = alice.node.pay(0, { id: "held", paymentHash: held.value.paymentHash, amountMsat: AMOUNT });
+    const offered = alice.node.pay(0, { id: "held", paymentHash: held.value.paymentHash, amountMsat: PAID_MSAT });
     await world.clock.run();
     bob.crash();
     await world.outcome(offered);

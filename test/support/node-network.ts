@@ -19,6 +19,8 @@ export type Taps = {
   readonly store?: (store: MemoryStore, node: TestNode) => Store;
   readonly transport?: (transport: Transport, node: TestNode) => Transport;
   readonly chain?: (chain: BitcoinChain, node: TestNode) => BitcoinChain;
+  /** Whether nodes keep backups. */
+  readonly backups?: boolean;
   readonly policy?: (node: TestNode) => Partial<ChannelPolicy>;
 };
 
@@ -34,8 +36,12 @@ export class TestNode {
   store: MemoryStore;
   /** Of its next life. */
   policy: Partial<ChannelPolicy> = {};
+  /** The newest that it wrote. */
+  backup: Uint8Array | undefined;
+  /** Throws to have writing it fail. */
+  backupFault: (() => void) | undefined;
   private readonly world: NodeNetwork;
-  private readonly seed: Uint8Array;
+  readonly seed: Uint8Array;
   private live: SluiceNode | undefined;
   /** The last life, until it is put away. */
   private old: SluiceNode | undefined;
@@ -74,6 +80,7 @@ export class TestNode {
       clock,
       random: { bytes },
       seed: this.seed,
+      ...(taps.backups === true && { writeBackup: (bytes: Uint8Array) => this.keep(life, bytes) }),
       policy: { ...taps.policy?.(this), ...this.policy },
       listener: (event) => {
         // What a crashed process still says, nobody hears.
@@ -86,6 +93,11 @@ export class TestNode {
     this.live = await starting;
     this.old = this.live;
     await this.live.listen(this.address);
+  }
+
+  private async keep(life: number, bytes: Uint8Array): Promise<void> {
+    this.backupFault?.();
+    if (life === this.lives) this.backup = bytes;
   }
 
   /** The machine goes: nothing of this life reaches the store or anybody any more. */

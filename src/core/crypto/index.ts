@@ -22,6 +22,7 @@ export {
   type RevocationSlot,
   type RevocationSlots,
 } from "./revocation-chain.ts";
+export { SEALED_CHECK_BYTES, SEALED_SALT_BYTES, type SealedFileKey, sealedFileKey } from "./sealed-file.ts";
 export { secp256k1 } from "./secp256k1.ts";
 export type { Secp256k1 } from "./secp256k1-backend.ts";
 export { type BadSeedPhrase, seedFromPhrase, seedPhrase } from "./seed-phrase.ts";

@@ -138,9 +138,10 @@ function revokedCommitment(
   context: Context,
 ): PublishedCommitment | undefined {
   const row = commitments.find((one) => one.holder === holder && one.number === number);
-  if (row === undefined) return undefined;
-  const standing = htlcs.filter((htlc: HtlcRow) => isIn(htlc, row.coverage));
+  // A backup does not reach back for ever: without the row, of a commitment of the peer's the slots still punish its to-self.
+  const standing = row === undefined ? [] : htlcs.filter((htlc: HtlcRow) => isIn(htlc, row.coverage));
   if (holder === "local") {
+    if (row === undefined) return undefined;
     const revocationHash = ownRevocationHash(context, state.channel.index, number);
     return { holder, revoked: true, revocationHash, htlcs: standing };
   }

@@ -42,6 +42,7 @@ export { accept, type Begun, begin, type OpenRequest } from "./opening.ts";
 export type { Step, StepResult } from "./outcome.ts";
 export { ownRevocationHash } from "./own-revocation.ts";
 export { type ChannelPolicy, DEFAULT_POLICY, type FeeEstimate } from "./policy.ts";
+export { restoredStage } from "./recovery.ts";
 export {
   type AnchorSpendKind,
   type AnchorSpendRow,

@@ -42,6 +42,15 @@ function isSafe({ stage, stale }: StageRow): boolean {
   return stale || stage === "close_agreed" || stage === "closed" || stage === "buried" || stage === "abandoned";
 }
 
+/**
+ * The stage of a channel that comes from a backup: in recovery mode whatever it was, since nobody knows what came after. An agreed close
+ * and what is over stay what they are.
+ */
+export function restoredStage(row: StageRow): StageRow {
+  if (row.stage === "close_agreed" || row.stage === "closed" || row.stage === "failed") return { ...row, stale: true };
+  return { ...row, stage: "failed", failure: STALE, errorDue: true, stale: true };
+}
+
 function enterRecovery(state: ChannelState, context: Context): StepResult {
   if (isSafe(state.stage)) return NOTHING;
   const telling = tells(true, context);
