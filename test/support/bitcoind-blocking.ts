@@ -35,7 +35,7 @@ export class BlockingBitcoind implements PairChain {
   private readonly blocks = new Map<string, PairBlock>();
   /** Blocks, by hash, in which a transaction stands or stood. */
   private readonly mined = new Map<string, string[]>();
-  private readonly address: string;
+  private address: string;
   /** Hashes by height, as far as asked for: nobody else changes the chain. */
   private readonly hashes = new Map<number, string>();
   private height: number;
@@ -128,6 +128,8 @@ export class BlockingBitcoind implements PairChain {
 
   invalidate({ hash }: PairBlock): void {
     this.rpc("invalidateblock", [toHex(hash)]);
+    // The next block must not be the one that was just refused.
+    this.address = this.rpc<string>("getnewaddress");
     this.height = this.rpc<number>("getblockcount");
     for (const height of [...this.hashes.keys()]) if (height > this.height) this.hashes.delete(height);
   }

@@ -79,11 +79,11 @@ export class ChainPair<C extends PairChain = Chain> extends ChannelPair {
   }
 
   /** An open channel whose anchor is in a block; Bob has `pushMsat` of it. */
-  openOnChain(pushMsat = 400_000_000n, prestage = false): this {
-    this.propose({ pushMsat, prestage });
+  openOnChain(pushMsat = 400_000_000n, prestage = false, amountSat: bigint = AMOUNT_SAT): this {
+    this.propose({ pushMsat, prestage, amountSat });
     this.answer();
     this.deliver("bob");
-    this.makeAnchor();
+    this.makeAnchor(amountSat);
     this.settle();
     this.opened = this.height + 1;
     for (const name of NAMES) {
@@ -101,12 +101,12 @@ export class ChainPair<C extends PairChain = Chain> extends ChannelPair {
     return this;
   }
 
-  private makeAnchor(): void {
+  private makeAnchor(amountSat: bigint): void {
     const { terms } = this.alice.channel;
     const keys = [terms.local?.commitKey, terms.remote?.commitKey].filter((key) => key !== undefined);
     const [a, b] = keys;
     if (a === undefined || b === undefined) throw new Error("both keys are known");
-    const made = this.chain.fund(payToWitnessScriptHash(anchorScript(a, b)), AMOUNT_SAT);
+    const made = this.chain.fund(payToWitnessScriptHash(anchorScript(a, b)), amountSat);
     if (!made.ok) throw new Error("the faucet is empty");
     const { txid, index: outputIndex } = made.value;
     const error = this.alice.run({ type: "funded", txid, outputIndex, transaction: new Uint8Array([1, 2, 3]) });
