@@ -49,8 +49,11 @@ type ChainFollowerOptions = {
   readonly submit: <T>(work: (batch: Batch) => T) => Promise<T>;
   /** Called within a work, once for each block of the best chain, in order. */
   readonly onConnect: (batch: Batch, block: ConnectedBlock) => void;
-  /** Awaited after each block, before the next: what that one brought up is to be known by then. */
-  readonly afterConnect?: () => Promise<void>;
+  /**
+   * Awaited before each block, and before the node counts as caught up: what the blocks before brought up is to be known by then.
+   * Where it rejects, the next try begins with it.
+   */
+  readonly beforeNext?: () => Promise<void>;
   /** Called within a work after the newest block of all that came together. */
   readonly onCaughtUp?: (batch: Batch) => void;
   /** Called within a work for each block that a reorganisation took away, the newest first. */
@@ -208,6 +211,7 @@ export class ChainFollower {
       if (last === undefined) {
         if (!(await this.begin())) races++;
       } else {
+        await this.options.beforeNext?.();
         const tip = await chain.tip();
         if (this.stopped) return;
         if (sameHash(tip, last.hash)) return await this.arrive();
@@ -262,7 +266,6 @@ export class ChainFollower {
       }
       this.options.onConnect(batch, { height, hash, time, transactions });
     });
-    await this.options.afterConnect?.();
   }
 
   /** Undoes the blocks that are not on the best chain. False: all are. */

@@ -66,7 +66,6 @@ async function setUp() {
     finished: () => undefined,
     forgotten: () => undefined,
     watch: () => undefined,
-    lookUp: () => undefined,
     frozen: (_: ChannelRunner, why: string) => frozen.push(why),
     feeUnaffordable: (_: Batch, __: ChannelRunner, { wanted }: { wanted: number }) => short.push(wanted),
   };
@@ -170,7 +169,7 @@ describe("a runner", () => {
     const surroundings = () => ({ ...pair.alice.context(), policy: DEFAULT_POLICY });
     const nothing = () => undefined;
     const effects = { broadcast: nothing, tell: nothing, event: nothing, removed: nothing, finished: nothing };
-    const others = { forgotten: nothing, watch: nothing, lookUp: nothing };
+    const others = { forgotten: nothing, watch: nothing };
     const handlers = { ...effects, ...others, feeUnaffordable: nothing, frozen: nothing };
     const runner = new ChannelRunner({ state: channel, session, surroundings, handlers });
     await run((batch) =>

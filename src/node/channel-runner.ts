@@ -20,8 +20,6 @@ export type EffectHandlers = {
   tell(batch: Batch, runner: ChannelRunner, tell: Extract<Effect, { type: "tell" }>["tell"]): void;
   /** The anchor is known, or what spends it is. */
   watch(runner: ChannelRunner): void;
-  /** The rows of a revoked commitment are wanted; called once the batch is durable. */
-  lookUp(runner: ChannelRunner, number: number): void;
   event(batch: Batch, runner: ChannelRunner, event: Extract<Effect, { type: "event" }>["event"]): void;
   /** An HTLC was removed. */
   removed(runner: ChannelRunner, id: bigint): void;
@@ -201,7 +199,6 @@ export class ChannelRunner {
     for (const effect of effects) {
       if (effect.type === "broadcast") this.handlers.broadcast(batch, effect.transaction);
       else if (effect.type === "tell") this.handlers.tell(batch, this, effect.tell);
-      else if (effect.type === "look_up") batch.afterCommit(() => this.handlers.lookUp(this, effect.number));
       else if (effect.type === "event") this.handlers.event(batch, this, effect.event);
     }
     if (changes.some(({ type }) => type === "funding" || type === "anchor_spend")) this.handlers.watch(this);

@@ -22,8 +22,6 @@ export class ChannelsOnChain {
   private readonly watch = new AnchorWatch<ChannelRunner>((batch, runner, height, anchor) =>
     this.confirm(batch, runner, height, anchor),
   );
-  /** Under way. */
-  private readonly lookUps: Promise<void>[] = [];
 
   constructor(options: ChannelsOnChain["options"]) {
     this.options = options;
@@ -35,10 +33,6 @@ export class ChannelsOnChain {
 
   forget(runner: ChannelRunner): void {
     this.watch.forget(runner);
-  }
-
-  lookUp(runner: ChannelRunner, number: number): void {
-    this.lookUps.push(this.options.lookUp(runner, number));
   }
 
   /** Inputs of the funding transactions of two that are not in a block, by outpoint. */
@@ -93,18 +87,15 @@ export class ChannelsOnChain {
     }
   }
 
-  /** Resolves when every revoked commitment seen so far has been looked up. Rejects with StoreError. */
-  async lookedUp(): Promise<void> {
-    while (this.lookUps.length > 0) await this.lookUps.shift();
-  }
-
-  /** Revoked commitments on chain whose rows are not looked up yet: to be done before any other block is worked on. */
-  startLookUps(): void {
+  /**
+   * Looks up the rows of each revoked commitment on chain that wants them: to be done before another block is worked on, and again
+   * until it succeeds. Rejects with StoreError.
+   */
+  async lookUp(): Promise<void> {
     for (const runner of this.options.live()) {
       const { anchorSpend } = runner.state;
-      if (anchorSpend?.kind === "revoked" && anchorSpend.holder === undefined) {
-        this.lookUps.push(this.options.lookUp(runner, anchorSpend.number));
-      }
+      if (anchorSpend?.kind !== "revoked" || anchorSpend.holder !== undefined) continue;
+      await this.options.lookUp(runner, anchorSpend.number);
     }
   }
 

@@ -135,7 +135,6 @@ export class Channels {
       finished: (batch, runner) => this.records.note(batch, runner.state, runner.frozenBecause !== undefined),
       forgotten: (runner) => this.records.forget(runner.state),
       watch: (runner) => this.onChain.take(runner),
-      lookUp: (runner, number) => this.onChain.lookUp(runner, number),
       frozen: (runner, why) =>
         this.events.emit({ type: "trouble", problem: `channel ${runner.index} is frozen: ${why}` }),
       feeUnaffordable: (batch, { index: channel }, shortfall) =>

@@ -228,7 +228,7 @@ export class SluiceNode {
         this.channelSet.onChain.disconnectBlock(batch, height);
         batch.afterCommit(() => this.tend(() => this.settleDoubts()));
       },
-      afterConnect: () => this.channelSet.onChain.lookedUp(),
+      beforeNext: () => this.channelSet.onChain.lookUp(),
       onCaughtUp: (batch) => this.channelSet.touchAll(batch),
       onTrouble: (error) => events.emit({ type: "trouble", problem: error.message }),
     });
@@ -285,8 +285,6 @@ export class SluiceNode {
   async start(): Promise<void> {
     await this.options.chain.connect();
     await this.fees.start();
-    this.channelSet.onChain.startLookUps();
-    await this.channelSet.onChain.lookedUp();
     await this.follower.start();
     await this.rebroadcast();
     await this.settleDoubts();

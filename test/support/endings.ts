@@ -79,6 +79,8 @@ export class Ending {
   private cheater: PartyName | undefined;
   /** When the cheater shows the preimage of an HTLC, by id. */
   private readonly showsAt = new Map<bigint, number>();
+  /** How much each had been told at each reorganisation. */
+  private readonly toldAt: Record<PartyName, number[]> = { alice: [], bob: [] };
   private secrets = 0;
 
   constructor(seed: number) {
@@ -336,6 +338,7 @@ export class Ending {
     if (pair.height - depth < 160) return;
     this.note(`${depth} blocks are reorganised`);
     pair.reorganise(depth);
+    for (const name of NAMES) this.toldAt[name].push(pair[name].tells.length);
     if (this.cheater !== undefined && this.random(2) === 0) {
       this.publish(this.pick(this.held.filter(({ holder }) => holder === this.cheater)));
     }
@@ -502,16 +505,28 @@ export class Ending {
     return acts + SLACK <= Math.max(expiry + 1, confirmed + delay);
   }
 
-  /** Each HTLC that a party offered ends in one way. A failure may be told again where a reorganisation undid it. */
+  /**
+   * Each HTLC that a party offered ends in one way. What a reorganisation undid may be told again, and a failure that is not final any
+   * more may be followed by the preimage of another HTLC of that hash.
+   */
   private checkEnds(name: PartyName): void {
-    const ends = new Map<bigint, Set<string>>();
-    for (const tell of this.pair[name].tells) {
+    const ends = new Map<bigint, { readonly type: string; readonly at: number }>();
+    for (const [at, tell] of this.pair[name].tells.entries()) {
       if (tell.type !== "htlc_fulfilled" && tell.type !== "htlc_failed") continue;
-      ends.set(tell.id, (ends.get(tell.id) ?? new Set()).add(tell.type));
+      const before = ends.get(tell.id);
+      const undone = before !== undefined && this.toldAt[name].some((told) => told > before.at && told <= at);
+      const same = before?.type === tell.type || (tell.type === "htlc_fulfilled" && this.hasTwin(tell.id));
+      if (before !== undefined) expect(undone && same, `${name}'s HTLC ${tell.id} ends twice`).toBe(true);
+      ends.set(tell.id, { type: tell.type, at });
     }
     for (const [id, { from }] of this.offered) {
-      if (from === name) expect([...(ends.get(id) ?? [])], `${name}'s HTLC ${id}`).toHaveLength(1);
+      if (from === name) expect(ends.has(id), `${name}'s HTLC ${id} ends`).toBe(true);
     }
+  }
+
+  private hasTwin(id: bigint): boolean {
+    const all = [...this.offered];
+    return all.some(([other, { n }]) => other !== id && n === this.offered.get(id)?.n);
   }
 
   report(): string {

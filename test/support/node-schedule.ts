@@ -51,6 +51,7 @@ export class NodeSchedule {
   /** Everybody runs, has coins, and dials everybody before and (some) after them. */
   async begin(): Promise<void> {
     const { world } = this;
+    world.chain.feeEstimate = this.estimate();
     for (const node of world.nodes) {
       await node.start();
       await world.fund(node, 1_100_000n, 20);
@@ -80,6 +81,14 @@ export class NodeSchedule {
     );
   }
 
+  /**
+   * Twice the highest is three times the lowest, so that an opening is never refused: an honest node may do that where its estimate is
+   * far below that of the one that asks. Spec: B2-8.
+   */
+  private estimate(): number {
+    return 6_000 + this.random(3_001);
+  }
+
   /** One thing of the kinds that happen, then whatever the nodes make of it without the network. */
   async act(): Promise<void> {
     const { network, clock, nodes } = this.world;
@@ -91,8 +100,8 @@ export class NodeSchedule {
     else if (what < 80) this.failCommit(this.pick(nodes));
     else if (what < 88) for (const node of nodes) await this.restart(node);
     else if (what < 95) await clock.advance(this.random(2_000));
-    // Each node learns of it when it next asks. Rates that follow from these are accepted by any peer.
-    else if (what < 96) this.world.chain.feeEstimate = 1_350 + this.random(7_650);
+    // Each node learns of it when it next asks.
+    else if (what < 96) this.world.chain.feeEstimate = this.estimate();
     else if (what < 97) this.open(this.pick(nodes), this.pick(nodes));
     else if (what < 99) this.mine(1 + this.random(2));
     else this.reorganise(1 + this.random(3));

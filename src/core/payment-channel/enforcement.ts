@@ -62,9 +62,8 @@ export function anchorSpent(state: ChannelState, { transaction, height }: Anchor
     }
     case "revoked": {
       const { number } = found;
-      const result = spent(state, { ...row, kind: "revoked", holder: undefined, number }, []);
-      if (!result.ok) return result;
-      return step(result.value.changes, [...result.value.effects, { type: "look_up", number }]);
+      // Whoever has the store looks its rows up, before the next block.
+      return spent(state, { ...row, kind: "revoked", holder: undefined, number }, []);
     }
     case "unknown":
       return spent(state, { ...row, kind: "unknown", holder: undefined, number: -1 }, []);
@@ -233,8 +232,10 @@ export function failedHtlcsSettled(state: ChannelState, { height: tip }: Context
   if (state.anchorSpend?.height === undefined) return NOTHING;
   const effects: Effect[] = [];
   for (const htlc of state.htlcs.values()) {
-    const { id, offerer, paymentHash } = htlc;
+    const { id, offerer, paymentHash, removal, addNumber } = htlc;
     if (offerer !== "local" || preimageOf(state, htlc) !== undefined) continue;
+    // A request that was rejected was told when it was.
+    if (removal !== undefined && addNumber === 0) continue;
     if (depth(refundHeight(state, id), tip) !== SETTLED_DEPTH) continue;
     const reason = new TextEncoder().encode("resolved on chain");
     effects.push(tell({ type: "htlc_failed", id, paymentHash, reason }));

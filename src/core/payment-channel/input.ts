@@ -128,7 +128,7 @@ export type Input =
   | { readonly type: "anchor_spent"; readonly transaction: Transaction; readonly height: number | undefined }
   /** A reorganisation took the block with the anchor's spend away. */
   | { readonly type: "anchor_unspent" }
-  /** What `look_up` asked for: commitments of that number, of either side, and the HTLCs that they can hold. */
+  /** Wanted while the anchor is spent by a revoked commitment of a holder that is not known yet: commitments of that number, of either side, and the HTLCs that they can hold. */
   | {
       readonly type: "evidence";
       readonly number: number;
@@ -204,7 +204,5 @@ export type Effect =
   /** Packets get consecutive numbers from `nextPacketNumber`, in the order of the effects. */
   | { readonly type: "send"; readonly packet: Pkt }
   | { readonly type: "broadcast"; readonly transaction: Uint8Array }
-  /** The rows of the revoked commitment `number` are wanted: the answer is `evidence`. */
-  | { readonly type: "look_up"; readonly number: number }
   | { readonly type: "tell"; readonly tell: Tell }
   | { readonly type: "event"; readonly event: ChannelEvent };
