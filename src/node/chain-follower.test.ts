@@ -121,6 +121,7 @@ class BlockRows {
       commitments: unused,
       published: unused,
       moments: unused,
+      replayRows: unused,
       close: async () => {},
     };
   }

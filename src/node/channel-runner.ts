@@ -11,6 +11,7 @@ import {
   step,
 } from "../core/payment-channel/index.ts";
 import { encodePkt } from "../core/wire/index.ts";
+import type { InputLog } from "./input-log.ts";
 import type { Batch } from "./journal.ts";
 import type { Session } from "./session.ts";
 
@@ -53,6 +54,7 @@ export class ChannelRunner {
   private readonly handlers: EffectHandlers;
   /** Why updates of this channel stopped: a property of our own code did not hold. */
   private frozen: string | undefined;
+  private readonly log: InputLog | undefined;
   private isShort = false;
   private removed = false;
 
@@ -61,11 +63,14 @@ export class ChannelRunner {
     session: Session;
     surroundings: () => Surroundings;
     handlers: EffectHandlers;
+    /** Where inputs are kept to be replayed. */
+    log?: InputLog | undefined;
   }) {
     this.state = options.state;
     this.session = options.session;
     this.surroundings = options.surroundings;
     this.handlers = options.handlers;
+    this.log = options.log;
     this.frozen = options.state.stage.frozen;
   }
 
@@ -97,16 +102,21 @@ export class ChannelRunner {
     if (this.removed) return ok(false);
     if (this.frozen !== undefined && !isForFrozen(input, this.state)) return frozenError(this.frozen);
     const { totals } = this.state;
+    const context = this.context();
+    this.log?.before(batch, this.state);
     let done: Done;
     try {
-      const result = step(this.state, input, this.context());
+      const result = step(this.state, input, context);
       if (!result.ok) return result;
       done = this.applied(result.value);
     } catch (cause) {
       // What this step did is not written, and what those before it did goes with their totals.
       this.state.totals = totals;
-      return frozenError(this.freeze(batch, cause));
+      const why = this.freeze(batch, cause);
+      this.log?.ran(batch, this.index, input, context, why);
+      return frozenError(why);
     }
+    this.log?.ran(batch, this.index, input, context, done.changes);
     this.carryOut(batch, done);
     return ok(done.changes.length > 0);
   }

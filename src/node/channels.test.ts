@@ -75,6 +75,7 @@ class Desk {
       events,
       random: { bytes: (length) => new Uint8Array(length).fill(3) },
       records: new Records({ clock: CLOCK, journal: this.journal }),
+      inputLog: () => undefined,
       broadcast: () => undefined,
       checkInputs: (check) => this.checks.push(check),
       lookUp: () => Promise.resolve(),

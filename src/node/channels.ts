@@ -41,6 +41,7 @@ import type { StoredNode } from "../ports/store.ts";
 import { ChannelRunner, type EffectHandlers, type Surroundings } from "./channel-runner.ts";
 import { ChannelsOnChain } from "./channels-on-chain.ts";
 import type { Events } from "./events.ts";
+import type { InputLog } from "./input-log.ts";
 import type { Batch } from "./journal.ts";
 import type { Payments } from "./payments.ts";
 import type { Records } from "./records.ts";
@@ -92,6 +93,7 @@ export class Channels {
   private readonly events: Events;
   private readonly random: Random;
   private readonly records: Records;
+  private readonly inputLog: () => InputLog | undefined;
   private readonly handlers: EffectHandlers;
   private readonly checkInputs: (check: InputCheck) => void;
   /** What they have to do with the chain. */
@@ -104,6 +106,8 @@ export class Channels {
     payments: Payments;
     events: Events;
     random: Random;
+    /** A log for a channel; none where inputs are not kept. */
+    inputLog: () => InputLog | undefined;
     records: Records;
     broadcast: (batch: Batch, transaction: Uint8Array) => void;
     /** Asks the chain about inputs, and answers with `inputsChecked`. */
@@ -118,6 +122,7 @@ export class Channels {
     this.payments = options.payments;
     this.events = options.events;
     this.random = options.random;
+    this.inputLog = options.inputLog;
     this.records = options.records;
     const { events, surroundings, lookUp } = options;
     this.onChain = new ChannelsOnChain({
@@ -173,7 +178,12 @@ export class Channels {
   adopt(state: ChannelRunner["state"], session: Session, record?: StoredNode["records"][number]): void {
     this.records.open(state, record);
     this.old ||= state.stage.stale;
-    this.add(new ChannelRunner({ state, session, surroundings: this.surroundings, handlers: this.handlers }));
+    this.add(this.runnerOf(state, session));
+  }
+
+  private runnerOf(state: ChannelRunner["state"], session: Session): ChannelRunner {
+    const { surroundings, handlers } = this;
+    return new ChannelRunner({ state, session, surroundings, handlers, log: this.inputLog() });
   }
 
   private add(runner: ChannelRunner): ChannelRunner {
@@ -208,9 +218,7 @@ export class Channels {
     this.wallet.watchFinalKey(state.channel.index);
     this.records.open(state);
     this.records.connected(state);
-    const runner = this.add(
-      new ChannelRunner({ state, session, surroundings: this.surroundings, handlers: this.handlers }),
-    );
+    const runner = this.add(this.runnerOf(state, session));
     const before = toHex(runner.id);
     runner.begin(batch, begun);
     this.runners.delete(before);

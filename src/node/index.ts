@@ -50,4 +50,5 @@ export type { Listener, NodeEvent } from "./events.ts";
 export { type ExplainStoppedOptions, explainStopped } from "./explain-stopped.ts";
 export { NodeHalted, type NodeOptions, type RequestError, SluiceNode, startNode } from "./node.ts";
 export { DataDirectoryUnusable, type OpenNodeOptions, openNode } from "./open-node.ts";
+export type { Replay, ReplayDifference, ReplayedStep, ReplayTo } from "./replay.ts";
 export { describeRestoreError, type Restored, type RestoreError, restoreNode } from "./restore-node.ts";

@@ -79,6 +79,11 @@ export class Journal {
     this.onCommit = options.onCommit ?? (() => {});
   }
 
+  /** The number of the batch under way, or of the next one. */
+  get nextBatch(): number {
+    return this.sequence + 1;
+  }
+
   /** Queues a work. Resolves with what it returned once its batch is durable; rejects where the batch is not. */
   submit<T>(lane: Lane, work: (batch: Batch) => T): Promise<T> {
     return new Promise((resolve, reject) => {

@@ -40,10 +40,12 @@ import { type ChannelSummary, summary } from "./channel-summary.ts";
 import { Channels, type InputCheck, type OpenChannelRequest } from "./channels.ts";
 import { Events, type Listener, type NodeEvent } from "./events.ts";
 import { FeeSource } from "./fee-source.ts";
+import { InputLog } from "./input-log.ts";
 import { type Batch, Journal } from "./journal.ts";
 import { Payments, type PayRequest } from "./payments.ts";
 import { Peers } from "./peers.ts";
 import { Records } from "./records.ts";
+import { type Replay, type ReplayTo, replayed, toldReplay } from "./replay.ts";
 import { StallWatch } from "./stall-watch.ts";
 import { type AmountBelowDust, Wallet, type WalletBalance } from "./wallet.ts";
 
@@ -61,6 +63,11 @@ export type NodeOptions = {
   readonly fallbackFeeRate?: number;
   /** Takes the bytes of the newest backup, whole or not at all. Without it no backup is made. See `openBackup`. */
   readonly writeBackup?: (bytes: Uint8Array) => Promise<void>;
+  /**
+   * Keeps what channels are given, so that they can be replayed: at least so many of the newest inputs of each, 1 to 100,000. They take room
+   * and time: see decision 0028. Absent: none are kept.
+   */
+  readonly replayInputs?: number | undefined;
   /** Called for each event from the start on, what is caught up with included; `subscribe` comes too late for those. */
   readonly listener?: Listener;
 };
@@ -88,6 +95,8 @@ const MAX_DESCRIPTION = 639;
  * the blocks that deadlines leave for it.
  */
 const PEERS_AWAITED_MS = 60_000;
+/** They are read at once to be replayed. */
+const MAX_REPLAY_INPUTS = 100_000;
 /** Bytes of a reason that a peer is given, so that it fits everything that tells of it. */
 const MAX_REASON_BYTES = 256;
 
@@ -190,6 +199,7 @@ export class SluiceNode {
       events,
       random,
       records: this.books,
+      inputLog: () => this.inputLog(),
       broadcast: (batch, transaction) => this.broadcast(batch, transaction),
       checkInputs: (check) => this.tend(() => this.checkInputs(check)),
       lookUp: (runner, number) => this.lookUp(runner, number),
@@ -501,6 +511,25 @@ export class SluiceNode {
       peerAwaySince: session.awaySince,
       patience: this.stalls.patience(runner),
     });
+  }
+
+  /** A log for one channel. */
+  private inputLog(): InputLog | undefined {
+    const { replayInputs } = this.options;
+    if (replayInputs === undefined) return undefined;
+    const inputs = Math.min(Math.max(replayInputs, 1), MAX_REPLAY_INPUTS);
+    return new InputLog({ inputs, nextBatch: () => this.journal.nextBatch });
+  }
+
+  /**
+   * Replays a channel, live or ended, from the oldest checkpoint that is kept to a moment, or to the end: what it was given, what came of
+   * it, and the channel explained as it was then. A difference means that this program makes something else of an input than the one did
+   * that ran it. Undefined where nothing is kept up to then: see `replayInputs`. Rejects with StoreError.
+   */
+  async replay(channel: number, to?: ReplayTo): Promise<Replay | undefined> {
+    const rows = await this.options.store.replayRows(channel);
+    const found = replayed(rows, { signer: this.signer, keys: this.keys, to });
+    return found && toldReplay(found);
   }
 
   private runner(channel: number): ChannelRunner | undefined {

@@ -18,6 +18,8 @@ export type OpenNodeOptions = {
   readonly policy?: Partial<ChannelPolicy>;
   /** Satoshi per 1000 virtual bytes, where the chain has no estimate. */
   readonly fallbackFeeRate?: number;
+  /** Keeps at least so many inputs of each channel, so that it can be replayed; absent: none. */
+  readonly replayInputs?: number;
   /** Called for each event from the start on. */
   readonly listener?: Listener;
 };
@@ -48,7 +50,7 @@ export async function openNode(options: OpenNodeOptions): Promise<SluiceNode> {
     const signer = seedSigner(seed.value, coin);
     const nodeKey = keyPaths(coin).nodeKey();
     const transport = tcpTransport({ signer, nodeKey, random, clock });
-    const { policy, fallbackFeeRate, listener } = options;
+    const { policy, fallbackFeeRate, replayInputs, listener } = options;
     return await startNode({
       store,
       chain,
@@ -59,6 +61,7 @@ export async function openNode(options: OpenNodeOptions): Promise<SluiceNode> {
       writeBackup: (bytes) => writeBackupFile(options.backup ?? backupPath(directory), bytes),
       ...(policy === undefined ? {} : { policy }),
       ...(fallbackFeeRate === undefined ? {} : { fallbackFeeRate }),
+      ...(replayInputs === undefined ? {} : { replayInputs }),
       ...(listener === undefined ? {} : { listener }),
     });
   } catch (cause) {

@@ -69,6 +69,16 @@ export type WalletKeysRow = { readonly nextReceive: number; readonly nextChange:
 /** A block that the node has processed; the newest few are kept to find the fork after a reorganisation. */
 export type ChainBlockRow = { readonly height: number; readonly hash: Uint8Array };
 
+/** A checkpoint of a channel (place 0), or an input that it was given in a batch. Bodies are the node's, and opaque here. */
+export type ReplayRow = {
+  readonly channel: number;
+  /** The batch that it is written in. */
+  readonly batch: number;
+  /** 0 for a checkpoint, which comes before the batch's inputs. */
+  readonly place: number;
+  readonly body: Uint8Array;
+};
+
 /** One change in a batch: one member per kind of row. */
 export type StoreChange =
   /**
@@ -94,6 +104,12 @@ export type StoreChange =
   | { readonly type: "life"; readonly row: LifeRow }
   /** Its ordinal follows that of the channel's moment before. */
   | { readonly type: "moment"; readonly row: MomentRow }
+  | { readonly type: "replay_row"; readonly row: ReplayRow }
+  /**
+   * Removes the channel's oldest rows, up to a checkpoint that stays: as many as leave `rows` rows at least, and in any case all
+   * before the newest `checkpoints` checkpoints.
+   */
+  | { readonly type: "replay_pruned"; readonly channel: number; readonly rows: number; readonly checkpoints: number }
   | { readonly type: "coin_removed"; readonly txid: Txid; readonly outputIndex: number }
   | { readonly type: "wallet_keys"; readonly row: WalletKeysRow }
   | { readonly type: "block"; readonly row: ChainBlockRow }
@@ -162,6 +178,8 @@ export interface Store {
   ): Promise<readonly CommitmentRow[]>;
   /** Moments of a channel in order: at most `limit` from ordinal `from` on. */
   moments(channel: number, page: { readonly from: number; readonly limit: number }): Promise<readonly MomentRow[]>;
+  /** What is logged of a channel, in order. */
+  replayRows(channel: number): Promise<readonly ReplayRow[]>;
   /**
    * The commitments of that number of either side, and every HTLC that stands in one of them, however long ago: what a
    * revoked commitment is punished by. Spec: B2-14, B2-37.

@@ -21,6 +21,8 @@ export type Taps = {
   readonly chain?: (chain: BitcoinChain, node: TestNode) => BitcoinChain;
   /** Whether nodes keep backups. */
   readonly backups?: boolean;
+  /** So many inputs of each channel are kept to be replayed. */
+  readonly replayInputs?: number;
   readonly policy?: (node: TestNode) => Partial<ChannelPolicy>;
 };
 
@@ -82,6 +84,7 @@ export class TestNode {
       seed: this.seed,
       ...(taps.backups === true && { writeBackup: (bytes: Uint8Array) => this.keep(life, bytes) }),
       policy: { ...taps.policy?.(this), ...this.policy },
+      replayInputs: taps.replayInputs,
       listener: (event) => {
         // What a crashed process still says, nobody hears.
         if (life !== this.lives) return;

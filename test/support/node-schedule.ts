@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import { asPaymentHash, type Msat, type PaymentHash, type Satoshi, toHex } from "../../src/core/base/index.ts";
 import { sha256 } from "../../src/core/crypto/index.ts";
 import type { ChannelSummary } from "../../src/node/channel-summary.ts";
-import { NodeNetwork, type TestNode } from "./node-network.ts";
+import { NodeNetwork, type Taps, type TestNode } from "./node-network.ts";
 import { type RandomNumbers, randomNumbers } from "./random-numbers.ts";
 
 const AMOUNT_SAT = 1_000_000n as Satoshi;
@@ -36,8 +36,8 @@ export class NodeSchedule {
   /** Channels asked for: every second one with pre-staging. */
   private asked: number;
 
-  constructor(seed: number, names: readonly string[]) {
-    this.world = new NodeNetwork(names);
+  constructor(seed: number, names: readonly string[], taps: Taps = {}) {
+    this.world = new NodeNetwork(names, taps);
     this.random = randomNumbers(seed);
     this.asked = seed;
   }

@@ -639,6 +639,31 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
       expect(page).toStrictEqual([htlcRow(0n)]);
     });
 
+    it("keeps what a channel is replayed from, in order, and prunes it by checkpoints", async () => {
+      const row = (batch: number, place: number, channel = 1) => {
+        const body = bytes(40, 100 * batch + place);
+        return { type: "replay_row", row: { channel, batch, place, body } } as const;
+      };
+      await commit(...createdChannel(1), ...createdChannel(2), row(9, 0), row(9, 1), row(9, 2), row(9, 0, 2));
+      await commit(row(10, 1), row(100, 1), row(101, 0), row(101, 1));
+      const prune = (checkpoints: number, rows = 100) =>
+        ({ type: "replay_pruned", channel: 1, rows, checkpoints }) as const;
+      await commit(prune(3), prune(3, 3));
+      const places = async (channel = 1) =>
+        (await store.replayRows(channel)).map(({ batch, place }) => [batch, place].join("."));
+      expect(await places()).toEqual(["9.0", "9.1", "9.2", "10.1", "100.1", "101.0", "101.1"]);
+      await commit(prune(2));
+      expect(await places()).toHaveLength(7);
+      await commit(row(102, 1), prune(2, 3));
+      expect(await places()).toEqual(["101.0", "101.1", "102.1"]);
+      await commit(row(103, 0), prune(1));
+      expect(await store.replayRows(1)).toStrictEqual([row(103, 0).row]);
+      expect(await places(2)).toEqual(["9.0"]);
+      expect(await places(7)).toEqual([]);
+      await commit({ type: "channel_removed", channel: 1 });
+      expect(await places()).toEqual([]);
+    });
+
     it("has nothing of a channel that was removed, in the batch that made it or later", async () => {
       const fresh = ofChannel(1, { type: "fee", row: { owner: "local", number: 0, feeRate: 1500 } });
       const removal = { type: "channel_removed", channel: 1 } as const;

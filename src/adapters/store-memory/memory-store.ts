@@ -81,6 +81,7 @@ function storeOn(tables: Tables): MemoryStore {
     htlcs: async (channel, page) => ofChannel(channel, [], (found) => htlcPage(found, page)),
     commitments: async (channel, page) => ofChannel(channel, [], (found) => commitmentPage(found, page)),
     moments: async (channel, page) => ofChannel(channel, [], (found) => momentPage(found, page)),
+    replayRows: async (channel) => ofChannel(channel, [], ({ replay }) => [...replay.values()].map(copyRow)),
     published: async (channel, number) => read(() => publishedOf(tables.channels.get(channel), number)),
     close: async () => {
       end ??= "closed";

@@ -1,7 +1,7 @@
 import type { InvoiceRow, PaymentRow } from "../../core/payment/index.ts";
 import type { ChannelRows, HtlcRow, RemovalRequestRow } from "../../core/payment-channel/index.ts";
 import type { LifeRow, MomentRow, RecordRow, TallyRow } from "../../ports/record-rows.ts";
-import type { ChainBlockRow, CoinRow, OutboxRow, PeerRow, StreamRow } from "../../ports/store.ts";
+import type { ChainBlockRow, CoinRow, OutboxRow, PeerRow, ReplayRow, StreamRow } from "../../ports/store.ts";
 
 type One<K extends keyof ChannelRows> = NonNullable<ChannelRows[K]>;
 type Each<
@@ -41,6 +41,8 @@ export type ChannelTables = {
   readonly life: Map<0, LifeRow>;
   readonly tallies: Map<string, TallyRow>;
   readonly moments: Map<number, MomentRow>;
+  /** By batch and place, in order of both. */
+  readonly replay: Map<string, ReplayRow>;
   readonly anchorSpend: Map<0, One<"anchorSpend">>;
   readonly chainOutputs: Each<"chainOutputs">;
   readonly sweeps: Each<"sweeps">;
@@ -82,6 +84,7 @@ export function emptyChannelTables(): ChannelTables {
     life: new Map(),
     tallies: new Map(),
     moments: new Map(),
+    replay: new Map(),
     anchorSpend: new Map(),
     chainOutputs: new Map(),
     sweeps: new Map(),

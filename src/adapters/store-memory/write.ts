@@ -65,6 +65,14 @@ function writeChange(tables: Tables, tx: Transaction, change: StoreChange): void
     case "moment":
       tx.insert(channelTables(tables, change.row.channel).moments, change.row.ordinal, change.row);
       return;
+    case "replay_row": {
+      const { channel, batch, place } = change.row;
+      tx.insert(channelTables(tables, channel).replay, `${batch} ${place}`, change.row);
+      return;
+    }
+    case "replay_pruned":
+      pruneReplay(channelTables(tables, change.channel), tx, change);
+      return;
     case "coin":
       tx.set(tables.coins, coinKey(change.row), change.row);
       return;
@@ -87,6 +95,19 @@ function writeChange(tables: Tables, tx: Transaction, change: StoreChange): void
     default:
       assertNever(change);
   }
+}
+
+/** Rows come in order, and so does what a map holds. */
+function pruneReplay(
+  { replay }: ChannelTables,
+  tx: Transaction,
+  { rows, checkpoints }: { readonly rows: number; readonly checkpoints: number },
+): void {
+  const all = [...replay.values()];
+  const starts = all.flatMap(({ batch, place }) => (place === 0 ? [batch] : []));
+  const enough = all.at(-rows)?.batch ?? 0;
+  const first = Math.max(starts.findLast((batch) => batch <= enough) ?? 0, starts.at(-checkpoints) ?? 0);
+  for (const [key, { batch }] of [...replay]) if (batch < first) tx.remove(replay, key);
 }
 
 function coinKey({ txid, outputIndex }: Pick<CoinRow, "txid" | "outputIndex">): string {

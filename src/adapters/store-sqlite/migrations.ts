@@ -198,8 +198,16 @@ CREATE INDEX coin_spent ON coin (spent_height);
 CREATE TABLE block (height INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
 `;
 
+const REPLAY = `
+-- What channels were given, for replaying them; empty unless asked for. Place 0 is a checkpoint.
+CREATE TABLE replay (
+  channel INTEGER NOT NULL REFERENCES channel, batch INTEGER NOT NULL, place INTEGER NOT NULL, body BLOB NOT NULL,
+  PRIMARY KEY (channel, batch, place)
+) STRICT, WITHOUT ROWID;
+`;
+
 /** Each brings a store from the version that is its place in the list to the next one. Never changed, only added to. */
-const MIGRATIONS: readonly string[] = [FIRST];
+const MIGRATIONS: readonly string[] = [FIRST, REPLAY];
 
 /** Brings the file to this program's version, in one transaction. `user_version` counts the migrations done. */
 export function migrate(engine: SqlEngine, file: string): void {

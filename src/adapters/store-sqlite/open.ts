@@ -81,7 +81,7 @@ function makeDurable(engine: SqlEngine, file: string): void {
 function check(engine: SqlEngine, file: string): void {
   const tables = engine.prepare(
     `SELECT name FROM sqlite_schema
-     WHERE type = 'table' AND name NOT IN ('htlc', 'commitment', 'moment', 'invoice', 'payment')`,
+     WHERE type = 'table' AND name NOT IN ('htlc', 'commitment', 'moment', 'invoice', 'payment', 'replay')`,
   );
   for (const row of tables.all()) {
     const table = readText(row, "name").replaceAll("'", "''");

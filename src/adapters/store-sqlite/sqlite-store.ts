@@ -6,6 +6,7 @@ import { type Doing, toStoreError } from "./errors.ts";
 import { publishedReader } from "./read-channel.ts";
 import { commitmentPageReader, historyReader, htlcPageReader, momentPageReader } from "./read-history.ts";
 import { invoiceReader, nodeReader, paymentReader } from "./read-node.ts";
+import { replayReader } from "./replay-rows.ts";
 import { batchWriter } from "./write-batch.ts";
 
 /** The store on an engine that is open, ours alone and of this program's version. `onClose` runs while it still is ours. */
@@ -25,6 +26,7 @@ export function sqliteStore(engine: SqlEngine, file: string, onClose: () => void
     htlcs: htlcPageReader(engine),
     commitments: commitmentPageReader(engine),
     moments: momentPageReader(engine),
+    replayRows: replayReader(engine),
     published: publishedReader(engine),
   };
   const transaction = transactionOn(engine);
@@ -97,6 +99,7 @@ export function sqliteStore(engine: SqlEngine, file: string, onClose: () => void
     htlcs: async (channel, page) => read(() => readers.htlcs(channel, page)),
     commitments: async (channel, page) => read(() => readers.commitments(channel, page)),
     moments: async (channel, page) => read(() => readers.moments(channel, page)),
+    replayRows: async (channel) => read(() => readers.replayRows(channel)),
     published: async (channel, number) => read(() => readers.published(channel, number)),
     close: async () => {
       if (!isOpen) return;

@@ -5,6 +5,7 @@ import type { CoinRow, PeerRow, StoreChange, StreamRow } from "../../ports/store
 import { booleanToSql, hashPrefixToSql, INVOICE_STATES, PAYMENT_STATES, placeToSql, uint64ToSql } from "./columns.ts";
 import type { SqlEngine } from "./engine.ts";
 import { outboxPosition } from "./outbox-position.ts";
+import { replayWriter } from "./replay-rows.ts";
 import { insert, upsert } from "./statements.ts";
 import { channelRemover, channelWriter } from "./write-channel.ts";
 import { recordWriter } from "./write-record.ts";
@@ -19,6 +20,7 @@ export function batchWriter(engine: SqlEngine): (changes: readonly StoreChange[]
   const writePeer = peerWriter(engine);
   const writeMoney = moneyWriter(engine);
   const writeRecord = recordWriter(engine);
+  const writeReplay = replayWriter(engine);
   const checkCreated = createdCheck(engine);
   const setNextChannel = engine.prepare("UPDATE counter SET value = ? WHERE name = 'next_channel_index'");
 
@@ -57,6 +59,10 @@ export function batchWriter(engine: SqlEngine): (changes: readonly StoreChange[]
         case "life":
         case "moment":
           writeRecord(change);
+          break;
+        case "replay_row":
+        case "replay_pruned":
+          writeReplay(change);
           break;
         default:
           writeMoney(change);

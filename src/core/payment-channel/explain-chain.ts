@@ -24,9 +24,15 @@ import { isDustHtlc } from "./view.ts";
 /** What our newest commitment would come to in the next block. Spec: B2-29, B2-31, B2-43. */
 export function forceClose(state: ChannelState, outlook: Outlook): ForceClose | undefined {
   const { local } = state.commitments;
-  const { stage } = state.stage;
+  const { stage, stale } = state.stage;
   const isOver = stage === "close_agreed" || stage === "closed" || stage === "buried" || stage === "abandoned";
-  if (local?.signature === undefined || state.anchorSpend !== undefined || state.funding === undefined || isOver) {
+  if (
+    local?.signature === undefined ||
+    state.anchorSpend !== undefined ||
+    state.funding === undefined ||
+    isOver ||
+    stale
+  ) {
     return undefined;
   }
   const htlcs = [...state.htlcs.values()].filter((htlc) => isIn(htlc, local.coverage));

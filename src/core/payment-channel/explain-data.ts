@@ -59,6 +59,8 @@ export type Act =
   | { readonly type: "agree_on_close" }
   /** To fail a channel that is frozen, or to leave it. */
   | { readonly type: "decide_on_frozen" }
+  /** To put its newest commitment on chain: ours is of an old copy of the data, and must not be. */
+  | { readonly type: "end_for_us" }
   /** To put what ends the channel into a block; `commitment` is ours and no one has shown another. Spec: B2-29, B2-43. */
   | { readonly type: "confirm_end"; readonly what: "commitment" | AnchorSpendKind }
   /** To claim an output of the commitment on chain. Spec: B2-37, B2-39, B2-40. */

@@ -59,6 +59,7 @@ function actsBeforeEnd(state: ChannelState, outlook: Outlook): NextAct[] {
     case "close_agreed":
       return [next("chain", { type: "confirm_end", what: "close" })];
     case "failed":
+      if (state.stage.stale) return [...absence(state, outlook), next("peer", { type: "end_for_us" })];
       return state.commitments.local?.signature === undefined
         ? []
         : [next("chain", { type: "confirm_end", what: "commitment" })];

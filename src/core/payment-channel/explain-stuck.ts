@@ -13,7 +13,7 @@ export function troubles(state: ChannelState, outlook: Outlook, end: ExplainedEn
   const { stage, frozen, errorDue } = state.stage;
   if (stage === "buried" || stage === "abandoned") return [];
   const found: Trouble[] = [];
-  if (end?.kind === "unknown") found.push({ type: "data_too_old" });
+  if (end?.kind === "unknown" || state.stage.stale) found.push({ type: "data_too_old" });
   if (end?.kind === "revoked" && end.holder === "local") found.push({ type: "own_revoked" });
   if (frozen !== undefined) found.push({ type: "frozen", why: frozen });
   if (!outlook.caughtUp) found.push({ type: "catching_up" });

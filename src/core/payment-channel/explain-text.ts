@@ -114,6 +114,8 @@ function actWords(act: Act): string {
       return "offer a fee for the close, or take the other's";
     case "decide_on_frozen":
       return "fail the channel, or report what happened and wait";
+    case "end_for_us":
+      return "put its newest commitment on chain: ours is too old, and must not be";
     case "confirm_end":
       return `confirm ${END_WORDS[act.what]}`;
     case "claim":

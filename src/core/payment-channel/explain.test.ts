@@ -459,6 +459,15 @@ describe("explain, of what has gone wrong", () => {
     });
   });
 
+  it("waits for the peer where our data are an old copy, and prices no broadcast of ours", () => {
+    const pair = new ChannelPair().open({ pushMsat: 300_000_000n });
+    const { stage } = pair.alice.channel;
+    pair.alice.state = { ...pair.alice.channel, stage: { ...stage, stage: "failed", stale: true } };
+    const said = explained(pair.alice);
+    expect(said).toMatchObject({ stuck: [{ type: "data_too_old" }], forceClose: undefined });
+    expect(said.next).toMatchObject([{ who: "peer", act: { type: "end_for_us" } }]);
+  });
+
   it("cuts long lists in the text, and not in the data", () => {
     const pair = new ChannelPair({ alice: { maxHtlcs: DEFAULT_POLICY.maxHtlcs } }).open({ pushMsat: 300_000_000n });
     for (let n = 1; n <= 25; n++) pair.offer("alice", n, 1_000_000n);
