@@ -87,7 +87,7 @@ describe("a channel that is replayed", () => {
         const signer = seedSigner(new Uint8Array(64).fill(name.charCodeAt(0)), 1);
         compared += await compare(store, pasts.get(name) ?? new Map(), { signer, keys: keyPaths(1) });
       }
-      expect(compared).toBeGreaterThan(20);
+      expect(compared).toBeGreaterThan(5);
       await schedule.world.stop();
     }, 120_000);
   }
