@@ -396,6 +396,47 @@ describe("fees of claims", () => {
     expectWealth(pair, "bob", 450_000n, COST);
   });
 
+  it("claims alone, and dearer, what somebody else can take soon", () => {
+    const pair = new ChainPair().openOnChain();
+    const expiry = pair.height + 170;
+    const ids = [pair.standing("alice", 1, 50_000_000n, expiry), pair.standing("alice", 2, 20_000_000n, expiry)];
+    pair.bob.ready = false;
+    for (const [n, id] of ids.entries()) pair.fulfill("bob", id, n + 1);
+    pair.fail("alice");
+    pair.away.add("bob");
+    pair.mine(161);
+    pair.back("bob");
+    expect(pair.bob.channel.sweeps.map(({ claims }) => claims.length)).toEqual([1, 1]);
+    for (const { feeRate } of pair.bob.channel.sweeps) expect(feeRate).toBeGreaterThan(FEES.nextBlock ?? 0);
+  });
+
+  it("[B2-37] claims the rest again when somebody else has taken one input of a batch", () => {
+    const pair = new ChainPair().openOnChain();
+    const taken = pair.standing("alice", 1, 50_000_000n, pair.height + 150);
+    const rest = pair.standing("alice", 2, 20_000_000n, pair.height + 300);
+    pair.bob.ready = false;
+    pair.fulfill("bob", taken, 1);
+    pair.fulfill("bob", rest, 2);
+    pair.fail("alice");
+    pair.mine(1);
+    expect(pair.bob.channel.sweeps.map(({ claims }) => claims.length)).toEqual([2]);
+    const ofTaken = () => {
+      const output = [...pair.alice.channel.chainOutputs.values()].find(({ htlcId }) => htlcId === taken);
+      return pair.alice.channel.sweeps.find(({ claims }) => claims.length === 1 && claims[0] === output?.index);
+    };
+    // No miner takes what Bob gives, and then one takes Alice's.
+    for (let n = 0; n < 160 && ofTaken() === undefined; n++) {
+      pair.chain.mine(1, { transactions: [] });
+      pair.back("bob");
+      pair.back("alice");
+    }
+    expect(pair.chain.mine(1, { transactions: [ofTaken()?.transaction ?? new Uint8Array(0)] }).ok).toBe(true);
+    pair.back("bob");
+    pair.back("alice");
+    pair.mine(1);
+    expectWealth(pair, "bob", 420_000n, COST);
+  });
+
   it("leaves what costs more than it is worth, until fees fall", () => {
     const pair = new ChainPair().openOnChain(1_000_000n);
     pair.bob.fees = { nextBlock: 20_000, relay: 1_000, fallback: 2_000 };
