@@ -256,6 +256,30 @@ describe("deadlines", () => {
   });
 });
 
+describe("an anchor that a reorganisation took away", () => {
+  it("[LW-3] [LS-19] is nothing to reveal a preimage for, until it is back", () => {
+    const pair = new ChainPair().openOnChain();
+    const { alice, bob } = pair;
+    const expiry = pair.height + 300;
+    const told = pair.standing("alice", 1, 50_000_000n, expiry);
+    expect(bob.cleared()).toEqual([told]);
+    pair.reorganise(6);
+    expect(bob.channel.funding?.confirmedHeight).toBeUndefined();
+    // What Bob knows already is kept, and what Alice offers now he is not asked about.
+    pair.fulfill("bob", told, 1);
+    const late = pair.standing("alice", 2, 60_000_000n, expiry);
+    for (const party of [alice, bob]) party.run({ type: "peer_ready" });
+    pair.settle();
+    expect(bob.cleared()).toEqual([told]);
+    expect(pair.tells("alice", "htlc_fulfilled")).toEqual([]);
+    restart(bob);
+    pair.mine(1);
+    pair.settle();
+    expect(bob.cleared()).toEqual([told, late]);
+    expect(pair.tells("alice", "htlc_fulfilled").map(({ id }) => id)).toEqual([told]);
+  });
+});
+
 /** Delivers one message after the other, each side saying what is due in between, until `count` are delivered or none is left. */
 function exchange(pair: ChainPair, count: number): boolean {
   for (let n = 0; n < count; n++) {

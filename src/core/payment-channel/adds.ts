@@ -19,7 +19,7 @@ import {
   reserveSat,
 } from "./policy.ts";
 import { type HtlcRow, otherSide, type Side } from "./rows.ts";
-import { type ChannelState, lockOf } from "./state.ts";
+import { type ChannelState, hasLostAnchor, lockOf } from "./state.ts";
 import { type View, withAdd } from "./view.ts";
 
 /** What the field of the message can say: 32 bits. */
@@ -132,11 +132,6 @@ export function offer(state: ChannelState, input: Extract<Input, { type: "offer"
   const type = prestage ? ("add_request" as const) : ("update_add_htlc" as const);
   const message = { type, id: htlc.id, amountMsat, paymentHash, expiry, route };
   return step([{ type: "htlc_added", row: htlc }], [send(state, message)]);
-}
-
-/** A reorganisation took the anchor out of the chain, and it is not ours alone: nothing is staked on it until it is back. */
-export function hasLostAnchor(state: ChannelState): boolean {
-  return (state.terms.local?.minDepth ?? 0) > 0 && state.funding?.confirmedHeight === undefined;
 }
 
 /**

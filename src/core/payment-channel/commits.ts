@@ -19,7 +19,7 @@ import { ownRevocationHash, ownRevocationPreimage } from "./own-revocation.ts";
 import { MAX_UNREVOKED } from "./policy.ts";
 import { addedBy, type CommitmentRow, type Coverage } from "./rows.ts";
 import { holdings, signCommitment, verifyCommitment } from "./snapshot.ts";
-import { type ChannelState, feeRateFor, isLate, isStaging, lockOf, newest } from "./state.ts";
+import { type ChannelState, feeRateFor, hasLostAnchor, isLate, isStaging, lockOf, newest } from "./state.ts";
 
 type UpdateCommit = Extract<PktMessage, { type: "update_commit" }>;
 type UpdateRevocation = Extract<PktMessage, { type: "update_revocation" }>;
@@ -138,7 +138,7 @@ function tellCleared(state: ChannelState, after: Coverage): Effect[] {
     if (offerer === "remote") {
       const side = addedBy(htlc);
       const clears = addNumber > before[side] && addNumber <= after[side];
-      if (clears && !isLate(state, htlc)) effects.push(tell({ type: "htlc_cleared", htlc }));
+      if (clears && !isLate(state, htlc) && !hasLostAnchor(state)) effects.push(tell({ type: "htlc_cleared", htlc }));
     } else if (removal?.type === "failed" && addNumber > 0) {
       const settles = removeNumber > before[removedBy] && removeNumber <= after[removedBy];
       if (settles) effects.push(tell({ type: "htlc_failed", id, paymentHash, reason: removal.reason }));

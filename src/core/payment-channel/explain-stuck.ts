@@ -1,12 +1,12 @@
 // What of a channel is stuck, and why: each by the check that makes it stick.
 
-import { hasLostAnchor, lowFeeRate } from "./adds.ts";
+import { lowFeeRate } from "./adds.ts";
 import { hasUnsignedChanges } from "./commits.ts";
 import { htlcDeadline } from "./deadlines.ts";
 import type { ExplainedEnd, Outlook, Trouble } from "./explain-data.ts";
 import { feeShortfall } from "./fees.ts";
 import { BURIED, MAX_UNACKNOWLEDGED, MAX_UNREVOKED } from "./policy.ts";
-import type { ChannelState } from "./state.ts";
+import { type ChannelState, hasLostAnchor } from "./state.ts";
 
 /** What keeps the channel from going on, the gravest first. */
 export function troubles(state: ChannelState, outlook: Outlook, end: ExplainedEnd | undefined): Trouble[] {

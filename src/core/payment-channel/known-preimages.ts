@@ -8,7 +8,7 @@ import { isRefunded } from "./refunds.ts";
 import { isPreimage } from "./removal-obstacle.ts";
 import { fulfill } from "./removals.ts";
 import type { HtlcRow } from "./rows.ts";
-import { type ChannelState, isCleared } from "./state.ts";
+import { type ChannelState, hasLostAnchor, isCleared } from "./state.ts";
 
 /** The preimage of an HTLC, however we came to know it: staged, asked for, or kept. */
 export function preimageOf(state: ChannelState, { id, removal }: HtlcRow): Uint8Array | undefined {
@@ -19,7 +19,7 @@ export function preimageOf(state: ChannelState, { id, removal }: HtlcRow): Uint8
 
 /** Says the preimages that were learned while the peer was away, one at a time. Spec: B2-22. */
 export function fulfillKnownIfDue(state: ChannelState, context: Context): StepResult {
-  if (state.stage.stage !== "open" || !context.peerReady) return NOTHING;
+  if (state.stage.stage !== "open" || !context.peerReady || hasLostAnchor(state)) return NOTHING;
   for (const [id, preimage] of state.knownPreimages) {
     const htlc = state.htlcs.get(id);
     if (htlc?.offerer !== "remote" || htlc.removal !== undefined || !isCleared(state, htlc)) continue;

@@ -19,7 +19,7 @@ import { moveTo, NOTHING, type Step, type StepResult, send, step, tell, unexpect
 import { estimatedFeeRate, LARGE_ANCHOR_SAT, ownFeeRate } from "./policy.ts";
 import type { ChannelRow, FundingRow } from "./rows.ts";
 import { signCommitment, verifyCommitment } from "./snapshot.ts";
-import { type ChannelState, newChannelState } from "./state.ts";
+import { type ChannelState, hasLostAnchor, newChannelState } from "./state.ts";
 import {
   judgeAmount,
   judgeReserve,
@@ -33,6 +33,7 @@ import {
   revocationHashChanges,
   termsChanges,
 } from "./terms.ts";
+import { tellWaiting } from "./waiting-htlcs.ts";
 
 /** A channel that has just come to be: its working copy is `state` with `changes` applied. */
 export type Begun = Step & { readonly state: ChannelState };
@@ -277,6 +278,7 @@ export function receiveOpenComplete(state: ChannelState): StepResult {
 export function fundingConfirmed(
   state: ChannelState,
   input: Extract<Input, { type: "funding_confirmed" }>,
+  { policy }: Context,
 ): StepResult {
   const { funding, terms } = state;
   if (funding === undefined || terms.local === undefined || terms.remote === undefined) return NOTHING;
@@ -286,10 +288,11 @@ export function fundingConfirmed(
     return violation("anchor_wrong_on_chain", "B2-12", { limit: funding.amountSat, actual: output?.amountSat ?? 0n });
   }
   const row = { ...funding, confirmedHeight: input.height };
-  if (state.dualFunding === undefined) return step([{ type: "funding", row }]);
+  const back = hasLostAnchor(state) ? tellWaiting({ ...state, funding: row }, policy) : [];
+  if (state.dualFunding === undefined) return step([{ type: "funding", row }], back);
   // The block may tell us what the peer did not: its signatures, and that it has broadcast at all (LS-5).
   const known = { ...row, transaction: funding.transaction ?? input.transaction };
   const waits = state.stage.stage === "awaiting_sign_complete";
   const moved = moveTo(state, { stage: waits ? "awaiting_depth" : state.stage.stage });
-  return step([{ type: "funding", row: known }, ...(waits ? [moved.change] : [])], moved.events);
+  return step([{ type: "funding", row: known }, ...(waits ? [moved.change] : [])], [...moved.events, ...back]);
 }

@@ -10,7 +10,7 @@ import { type StepResult, send, step, tell, unexpected, violation } from "./outc
 import { removalObstacle, removalViolation } from "./removal-obstacle.ts";
 import { requestRemoval } from "./removal-requests.ts";
 import type { Removal } from "./rows.ts";
-import { type ChannelState, isLate } from "./state.ts";
+import { type ChannelState, hasLostAnchor, isLate } from "./state.ts";
 
 type Fulfill = Extract<PktMessage, { type: "update_fulfill_htlc" }>;
 type Fail = Extract<PktMessage, { type: "update_fail_htlc" }>;
@@ -23,7 +23,8 @@ export function fulfill(state: ChannelState, id: bigint, preimage: Uint8Array, c
   const { stage } = state.stage;
   // A closed channel may still hold an HTLC that a preimage makes ours.
   const onChain = stage === "failed" || stage === "closed";
-  if (onChain || (stage === "open" && !context.peerReady)) return keepPreimage(state, id, preimage);
+  const waits = stage === "open" && (!context.peerReady || hasLostAnchor(state));
+  if (onChain || waits) return keepPreimage(state, id, preimage);
   return remove(state, id, { type: "fulfilled", preimage }, context);
 }
 

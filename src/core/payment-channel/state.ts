@@ -350,3 +350,8 @@ export function feeRateFor(state: ChannelState, holder: Side, coverage: Coverage
   invariant(fee !== undefined, "a commitment has a fee rate");
   return fee.feeRate;
 }
+
+/** A reorganisation took the anchor out of the chain, and it is not ours alone: nothing is staked on it until it is back. */
+export function hasLostAnchor(state: ChannelState): boolean {
+  return (state.terms.local?.minDepth ?? 0) > 0 && state.funding?.confirmedHeight === undefined;
+}

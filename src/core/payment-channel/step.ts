@@ -70,8 +70,8 @@ import { ANCHOR_PATIENCE, type ChannelPolicy } from "./policy.ts";
 import { recover, revocationShown } from "./recovery.ts";
 import { receiveRemovalAccept, receiveSettleRequest, receiveTimeoutRequest, tendRemovals } from "./removal-requests.ts";
 import { failHtlc, fulfill, receiveRemoval } from "./removals.ts";
-import { isRequested } from "./rows.ts";
 import { type ChannelState, isCleared, isLate } from "./state.ts";
+import { tellWaiting } from "./waiting-htlcs.ts";
 
 /**
  * What a channel does with an input: a pure function. The state is only read; `apply` makes the changes, and only where
@@ -122,7 +122,7 @@ export function step(state: ChannelState, input: Input, context: Context): StepR
     case "commit":
       return endOfBatch(state, context);
     case "funding_confirmed":
-      return fundingConfirmed(state, input);
+      return fundingConfirmed(state, input, context);
     case "funding_unconfirmed":
       return fundingUnconfirmed(state);
     case "anchor_spent":
@@ -315,14 +315,7 @@ function tellAgain(state: ChannelState, policy: ChannelPolicy): StepResult {
   const effects: Effect[] = errorDue ? [send(state, { type: "error", problem: failure ?? "" })] : [];
   const { inputs } = state.fundingShares.remote ?? {};
   if (state.stage.stage === "awaiting_input_check" && inputs) effects.push(tell({ type: "check_inputs", inputs }));
-  for (const htlc of state.htlcs.values()) {
-    if (htlc.offerer !== "remote" || htlc.removal !== undefined || isLate(state, htlc)) continue;
-    if (isCleared(state, htlc)) {
-      const isDecided = state.removalRequests.get(htlc.id)?.by === "local" || state.knownPreimages.has(htlc.id);
-      if (!isDecided) effects.push(tell({ type: "htlc_cleared", htlc }));
-    } else if (isRequested(htlc) && policy.prestageAdds === "ask") effects.push(tell({ type: "add_requested", htlc }));
-  }
-  return outcome(changes, effects);
+  return outcome(changes, [...effects, ...tellWaiting(state, policy)]);
 }
 
 /**
