@@ -13,7 +13,7 @@ import {
 import { EXIT } from "../exit-code.ts";
 import { Failure } from "../failure.ts";
 
-/** Not `main`: a node that does not recognise an old copy of its data in time must not hold real money. */
+/** Not `main`: real money has to wait until the random campaigns have run for longer. */
 export const NETWORKS = ["test", "signet", "regtest"] as const;
 export const CHAINS = ["bitcoind", "embedded"] as const;
 
