@@ -24,7 +24,6 @@ import {
   describeError,
   fundingFeeRate,
   type Input,
-  isUnsignedDual,
   type OpenRequest,
   reactionTo,
   type Tell,
@@ -38,6 +37,15 @@ import {
 import type { UnspentOutput } from "../ports/bitcoin-chain.ts";
 import type { Random } from "../ports/random.ts";
 import type { StoredNode } from "../ports/store.ts";
+import {
+  type FirstMessage,
+  isFirst,
+  isLittleLoss,
+  isUnconfirmed,
+  isUnsigned,
+  tooMany,
+  unannounced,
+} from "./channel-admission.ts";
 import { ChannelRunner, type EffectHandlers, type Surroundings } from "./channel-runner.ts";
 import { ChannelsOnChain } from "./channels-on-chain.ts";
 import type { Events } from "./events.ts";
@@ -73,8 +81,6 @@ export type OpenChannelRequest = {
  */
 const MAX_UNCONFIRMED_OF_PEER = 20;
 const MAX_UNCONFIRMED = 1_000;
-/** Blocks after which an anchor in none of them is late: its channel makes room for others when there is none left. */
-const LATE_ANCHOR = 144;
 /** Channels that have ended and are still shown, the newest. */
 const ENDED_SHOWN = 100;
 
@@ -585,43 +591,9 @@ function ownFundingFee({ inputs, contributionSat, changeScript }: FundingShare, 
   return sat(brought - contributionSat - (change?.amountSat ?? 0n));
 }
 
-/** The packets with which a peer begins a channel. */
-type FirstMessage = Extract<ReceivedPkt["message"], { type: "open_channel" | "funding_request" }>;
-
-function isFirst(message: ReceivedPkt["message"]): message is FirstMessage {
-  return message.type === "open_channel" || message.type === "funding_request";
-}
-
 /** Inputs that a peer brings, to be looked up on chain. */
 export type InputCheck = { readonly runner: ChannelRunner; readonly inputs: readonly FundingInput[] };
+
 function insufficient({ neededSat: limit, availableSat: actual }: InsufficientFunds): ChannelError {
   return { type: "insufficient_funds", rule: "B2-12", limit, actual };
-}
-
-/** Nothing is at stake yet in a channel that a peer asked for. */
-function isUnsigned(state: ChannelRunner["state"]): boolean {
-  return state.stage.stage === "awaiting_open_anchor" || isUnsignedDual(state);
-}
-
-/** A peer asks for what it has not said that it can do. */
-function unannounced(session: Session, message: FirstMessage): ChannelError | undefined {
-  const { prestage } = message.type === "open_channel" ? message : message.terms;
-  if (!prestage || session.peerHas("prestage")) return undefined;
-  return { type: "remote_terms_unacceptable", rule: "LS-16", detail: "pre-staging that authenticate did not announce" };
-}
-
-/** We have not signed yet, or the peer's anchor should long be in a block. */
-function isLittleLoss({ state }: ChannelRunner, height: number): boolean {
-  const late = height - state.channel.createdHeight >= LATE_ANCHOR;
-  return isUnsigned(state) || (late && state.dualFunding === undefined);
-}
-
-function isUnconfirmed({ state }: ChannelRunner): boolean {
-  const { stage } = state.stage;
-  const opening = isUnsigned(state) || stage === "awaiting_depth";
-  return opening && state.channel.initiator === "remote" && state.funding?.confirmedHeight === undefined;
-}
-
-function tooMany(limit: number, actual: number, detail: string): ChannelError | undefined {
-  return actual > limit ? { type: "remote_terms_unacceptable", rule: "B2-8", limit, actual, detail } : undefined;
 }

@@ -108,6 +108,8 @@ export class NodeHalted extends Error {
   }
 }
 
+// Longer than other files: it is the whole of what an embedder can ask of a node, with the wiring of the parts that answer, and
+// each method is a few lines.
 /** A running node. Every promise of a change resolves once it is durable. */
 export class SluiceNode {
   readonly nodeId: NodeId;

@@ -1,3 +1,4 @@
+// Longer than other files: one negotiation from every side, on one set of helpers.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ChannelPair, FEES, flipped, hashOf, type Party, rowsOf, secret } from "../../../test/support/channel-pair.ts";
