@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { type Explanation, explainStopped, explanationLines } from "../node/index.ts";
+import { type ExplainedChannels, explainStopped, explanationLines } from "../node/index.ts";
 import { EXIT, EXIT_CODES_HELP } from "./exit-code.ts";
 import { asFailure, Failure } from "./failure.ts";
 import { jsonLine } from "./json-line.ts";
@@ -18,12 +18,15 @@ Examples:
   sluice explain 3 --data-dir ./alice --fee-rate 15000 --json
 ${EXIT_CODES_HELP}`;
 
-async function explainChannels(channel: number | undefined, options: ExplainOptions): Promise<Explanation[]> {
+async function explainChannels(channel: number | undefined, options: ExplainOptions): Promise<ExplainedChannels> {
   const found = await explainStopped({ directory: options.dataDir, feeRate: options.feeRate });
   if (channel === undefined) return found;
-  const one = found.filter((explanation) => explanation.channel === channel);
-  if (one.length > 0) return one;
-  const known = found.map((explanation) => explanation.channel).join(", ");
+  const one = {
+    channels: found.channels.filter((explanation) => explanation.channel === channel),
+    damaged: found.damaged.filter((damaged) => damaged.channel === channel),
+  };
+  if (one.channels.length + one.damaged.length > 0) return one;
+  const known = [...found.channels, ...found.damaged].map((each) => each.channel).join(", ");
   const message = `There is no channel ${channel} that is not over. Those that are: ${known || "none"}.`;
   throw new Failure(EXIT.failed, "unknown_channel", message);
 }
@@ -47,8 +50,10 @@ export function addExplainCommand(program: Command, finish: (exitCode: number) =
     .action(async (channel: number | undefined, options: ExplainOptions) => {
       try {
         const found = await explainChannels(channel, options);
-        if (options.json) for (const one of found) process.stdout.write(`${jsonLine(one)}\n`);
-        else process.stdout.write(`${asText(found)}\n`);
+        if (options.json) {
+          const damaged = found.damaged.map((one) => ({ ...one, damaged: true }));
+          for (const one of [...found.channels, ...damaged]) process.stdout.write(`${jsonLine(one)}\n`);
+        } else process.stdout.write(`${asText(found)}\n`);
         finish(EXIT.ok);
       } catch (cause) {
         const failure = asFailure(cause);
@@ -58,7 +63,8 @@ export function addExplainCommand(program: Command, finish: (exitCode: number) =
     });
 }
 
-function asText(found: readonly Explanation[]): string {
-  if (found.length === 0) return "There is no channel that is not over.";
-  return found.map((one) => explanationLines(one).join("\n")).join("\n\n");
+function asText({ channels, damaged }: ExplainedChannels): string {
+  const texts = channels.map((one) => explanationLines(one).join("\n"));
+  for (const { channel, problem } of damaged) texts.push(`Channel ${channel} is damaged: ${problem}.`);
+  return texts.length === 0 ? "There is no channel that is not over." : texts.join("\n\n");
 }

@@ -8,6 +8,8 @@ export function describeRequestError(error: RequestError): string {
       return "the peer was never connected: connect first";
     case "unknown_channel":
       return "there is no channel of that number";
+    case "channel_damaged":
+      return `the channel is damaged: ${error.problem}`;
     case "invoice_exists":
       return "an invoice of that payment hash exists already";
     case "amount_below_dust":

@@ -50,6 +50,8 @@ export type Backup = Pick<
   /** Milliseconds since 1970. */
   readonly createdAt: number;
   readonly past: readonly ChannelPast[];
+  /** Numbers of live channels that are not in it: their rows are damaged. */
+  readonly missing: readonly number[];
 };
 
 export type BackupError =
@@ -62,8 +64,9 @@ export type BackupError =
 
 /** Reads what a backup needs. Rejects with StoreError. */
 export async function takeBackup(store: Store, network: BitcoinNetwork, createdAt: number): Promise<Backup> {
+  const stored = await store.load();
   const { nextChannelIndex, peers, streams, channels, openInvoices, pendingPayments, coins, walletKeys, blocks } =
-    await store.load();
+    stored;
   const past: ChannelPast[] = [];
   const room = { commitments: MAX_PAST, htlcs: MAX_PAST };
   for (const rows of channels) {
@@ -73,7 +76,7 @@ export async function takeBackup(store: Store, network: BitcoinNetwork, createdA
     past.push(found);
   }
   const node = { nextChannelIndex, peers, streams, channels, openInvoices, pendingPayments, coins, walletKeys, blocks };
-  return { ...node, network, createdAt, past };
+  return { ...node, network, createdAt, past, missing: stored.damaged.map(({ channel }) => channel) };
 }
 
 /**

@@ -1,5 +1,6 @@
 // Which channels a peer may begin, and which make room for another when there are too many.
-import { type ChannelError, isUnsignedDual } from "../core/payment-channel/index.ts";
+import { err, type Result } from "../core/base/index.ts";
+import { type Begun, type ChannelError, isUnsignedDual } from "../core/payment-channel/index.ts";
 import type { ReceivedPkt } from "../core/wire/index.ts";
 import type { ChannelRunner } from "./channel-runner.ts";
 import type { Session } from "./session.ts";
@@ -40,4 +41,14 @@ export function isUnconfirmed({ state }: ChannelRunner): boolean {
 
 export function tooMany(limit: number, actual: number, detail: string): ChannelError | undefined {
   return actual > limit ? { type: "remote_terms_unacceptable", rule: "B2-8", limit, actual, detail } : undefined;
+}
+
+/** What begins a channel touches nothing else: whatever it throws ends that channel alone, before there is one. */
+export function guarded(begin: () => Result<Begun, ChannelError>): Result<Begun, ChannelError> {
+  try {
+    return begin();
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    return err({ type: "frozen", rule: "B2-13", detail });
+  }
 }

@@ -144,6 +144,16 @@ export class ChannelRunner {
     return why;
   }
 
+  /** Asks something of the channel while a batch runs. What that throws is of this channel alone, too. */
+  look<T>(batch: Batch, at: (state: ChannelState) => T): T | undefined {
+    try {
+      return at(this.state);
+    } catch (cause) {
+      this.freeze(batch, cause);
+      return undefined;
+    }
+  }
+
   /** Ends the channel for a peer's violation, telling the peer where that is due. Spec: B2-42. */
   fail(batch: Batch, error: ChannelError, notify: boolean): void {
     this.run(batch, { type: "fail", error, notify });
@@ -167,9 +177,9 @@ export class ChannelRunner {
       this.handlers.forgotten(this);
       return;
     }
-    this.lookAtFee(batch);
+    this.look(batch, () => this.lookAtFee(batch));
     batch.change({ type: "channel", channel: this.index, change: { type: "totals", row: this.state.totals } });
-    this.handlers.finished(batch, this);
+    this.look(batch, () => this.handlers.finished(batch, this));
   }
 
   private lookAtFee(batch: Batch): void {

@@ -2,11 +2,17 @@ import { equalBytes, type Txid, toHex } from "../core/base/index.ts";
 import { serializeTransaction, type Transaction } from "../core/bitcoin/index.ts";
 import { type Input, lastWord, type Side, unconfirmedSweeps } from "../core/payment-channel/index.ts";
 import type { Outpoint } from "../ports/bitcoin-chain.ts";
+import { type Store, StoreError } from "../ports/store.ts";
 import { AnchorWatch } from "./anchor-watch.ts";
 import type { ChainTransaction, ConnectedBlock } from "./chain-follower.ts";
 import type { ChannelRunner, Surroundings } from "./channel-runner.ts";
 import type { Events } from "./events.ts";
 import type { Batch } from "./journal.ts";
+
+type PublishedRows = Awaited<ReturnType<Store["published"]>>;
+
+/** So often rows are read that a failing disk does not give; the pauses between come to minutes. */
+const READS_TRIED = 10;
 
 /** What channels and the chain have to do with each other: blocks and the mempool for the one, transactions for the other. */
 export class ChannelsOnChain {
@@ -16,12 +22,16 @@ export class ChannelsOnChain {
     readonly runOrFail: (batch: Batch, runner: ChannelRunner, input: Input) => void;
     readonly surroundings: () => Surroundings;
     readonly events: Events;
-    /** Reads the rows of the revoked commitment of that number and gives them to the channel as `evidence`. */
-    readonly lookUp: (runner: ChannelRunner, number: number) => Promise<void>;
+    readonly published: Store["published"];
+    /** Gives the rows of the revoked commitment of that number to the channel. */
+    readonly giveEvidence: (runner: ChannelRunner, number: number, rows: PublishedRows) => Promise<void>;
   };
   private readonly watch = new AnchorWatch<ChannelRunner>((batch, runner, height, anchor) =>
     this.confirm(batch, runner, height, anchor),
   );
+
+  /** How often the rows of a channel's revoked commitment could not be read. */
+  private readonly failures = new Map<ChannelRunner, number>();
 
   constructor(options: ChannelsOnChain["options"]) {
     this.options = options;
@@ -33,6 +43,7 @@ export class ChannelsOnChain {
 
   forget(runner: ChannelRunner): void {
     this.watch.forget(runner);
+    this.failures.delete(runner);
   }
 
   /** Inputs of the funding transactions of two that are not in a block, by outpoint. */
@@ -92,10 +103,33 @@ export class ChannelsOnChain {
    * until it succeeds. Rejects with StoreError.
    */
   async lookUp(): Promise<void> {
+    let failure: { readonly cause: unknown } | undefined;
     for (const runner of this.options.live()) {
       const { anchorSpend } = runner.state;
       if (anchorSpend?.kind !== "revoked" || anchorSpend.holder !== undefined) continue;
-      await this.options.lookUp(runner, anchorSpend.number);
+      const { number } = anchorSpend;
+      try {
+        await this.options.giveEvidence(runner, number, await this.readPublished(runner, number));
+      } catch (cause) {
+        // The others are looked up all the same.
+        failure ??= { cause };
+      }
+    }
+    if (failure !== undefined) throw failure.cause;
+  }
+
+  /** What can't be read for good must not keep the node from the next block: without the rows the to-self is punished all the same. */
+  private async readPublished(runner: ChannelRunner, number: number): Promise<PublishedRows> {
+    try {
+      return await this.options.published(runner.index, number);
+    } catch (cause) {
+      const failures = (this.failures.get(runner) ?? 0) + 1;
+      this.failures.set(runner, failures);
+      if (cause instanceof StoreError && cause.retryable && failures < READS_TRIED) throw cause;
+      const why = cause instanceof Error ? cause.message : String(cause);
+      const problem = `what channel ${runner.index} has of its revoked commitment ${number} can't be read: ${why}`;
+      this.options.events.emit({ type: "trouble", problem });
+      return { commitments: [], htlcs: [] };
     }
   }
 
@@ -122,17 +156,28 @@ export class ChannelsOnChain {
 
   /** Transactions that should be on chain and are not yet, as far as we know: broadcast at start and after a new block. */
   broadcasts(): Uint8Array[] {
-    const { signer, keys } = this.options.surroundings();
-    return this.options.live().flatMap(({ state }) => {
-      const { funding, anchorSpend } = state;
-      const hasSignature = state.commitments.local?.signature !== undefined;
-      const funds = state.dualFunding?.cancellation ?? funding?.transaction;
-      const undecided = funding?.confirmedHeight === undefined && state.dualFunding?.conflictHeight === undefined;
-      const anchor = undecided && hasSignature && !state.stage.stale ? funds : undefined;
-      const spent = anchorSpend?.height === undefined ? [lastWord(state, { signer, keys })] : unconfirmedSweeps(state);
-      return [anchor, ...spent].filter((transaction) => transaction !== undefined);
+    const surroundings = this.options.surroundings();
+    return this.options.live().flatMap((runner) => {
+      try {
+        return broadcastsOf(runner.state, surroundings);
+      } catch (cause) {
+        const why = cause instanceof Error ? cause.message : String(cause);
+        const problem = `nothing is broadcast for channel ${runner.index}: ${why}`;
+        this.options.events.emit({ type: "trouble", problem });
+        return [];
+      }
     });
   }
+}
+
+function broadcastsOf(state: ChannelRunner["state"], context: Pick<Surroundings, "signer" | "keys">): Uint8Array[] {
+  const { funding, anchorSpend } = state;
+  const hasSignature = state.commitments.local?.signature !== undefined;
+  const funds = state.dualFunding?.cancellation ?? funding?.transaction;
+  const undecided = funding?.confirmedHeight === undefined && state.dualFunding?.conflictHeight === undefined;
+  const anchor = undecided && hasSignature && !state.stage.stale ? funds : undefined;
+  const spent = anchorSpend?.height === undefined ? [lastWord(state, context)] : unconfirmedSweeps(state);
+  return [anchor, ...spent].filter((transaction) => transaction !== undefined);
 }
 
 /** A channel that needs an output to be unspent, and whose input it is. */

@@ -36,9 +36,10 @@ import {
 } from "../core/wire/index.ts";
 import type { UnspentOutput } from "../ports/bitcoin-chain.ts";
 import type { Random } from "../ports/random.ts";
-import type { StoredNode } from "../ports/store.ts";
+import type { DamagedChannel, Store, StoredNode } from "../ports/store.ts";
 import {
   type FirstMessage,
+  guarded,
   isFirst,
   isLittleLoss,
   isUnconfirmed,
@@ -48,6 +49,7 @@ import {
 } from "./channel-admission.ts";
 import { ChannelRunner, type EffectHandlers, type Surroundings } from "./channel-runner.ts";
 import { ChannelsOnChain } from "./channels-on-chain.ts";
+import { DamagedChannels } from "./damaged-channels.ts";
 import type { Events } from "./events.ts";
 import type { InputLog } from "./input-log.ts";
 import type { Batch } from "./journal.ts";
@@ -90,6 +92,7 @@ export class Channels {
   private readonly runners = new Map<string, ChannelRunner>();
   private readonly bySession = new Map<Session, Set<ChannelRunner>>();
   private readonly ended: ChannelRunner[] = [];
+  readonly damaged = new DamagedChannels();
   private nextIndex: number;
   /** The data are an old copy: one store holds all channels, so that what is proven for one goes for all. */
   private old = false;
@@ -118,8 +121,9 @@ export class Channels {
     broadcast: (batch: Batch, transaction: Uint8Array) => void;
     /** Asks the chain about inputs, and answers with `inputsChecked`. */
     checkInputs: (check: InputCheck) => void;
-    /** Reads the rows of the revoked commitment of that number and gives them to the channel as `evidence`. */
-    lookUp: (runner: ChannelRunner, number: number) => Promise<void>;
+    published: Store["published"];
+    /** Runs a work in the journal. */
+    submit: (work: (batch: Batch) => void) => Promise<void>;
   }) {
     this.checkInputs = options.checkInputs;
     this.nextIndex = options.nextIndex;
@@ -130,13 +134,15 @@ export class Channels {
     this.random = options.random;
     this.inputLog = options.inputLog;
     this.records = options.records;
-    const { events, surroundings, lookUp } = options;
+    const { events, surroundings, published, submit } = options;
     this.onChain = new ChannelsOnChain({
       live: () => this.live(),
       runOrFail: (batch, runner, input) => this.runOrFail(batch, runner, input),
       surroundings,
       events,
-      lookUp,
+      published,
+      giveEvidence: (runner, number, rows) =>
+        submit((batch) => void runner.run(batch, { type: "evidence", number, ...rows })),
     });
     this.handlers = {
       broadcast: options.broadcast,
@@ -147,7 +153,13 @@ export class Channels {
       forgotten: (runner) => this.records.forget(runner.state),
       watch: (runner) => this.onChain.take(runner),
       frozen: (runner, why) =>
-        this.events.emit({ type: "trouble", problem: `channel ${runner.index} is frozen: ${why}` }),
+        this.events.emit({
+          type: "channel_frozen",
+          channel: runner.index,
+          channelId: runner.id,
+          peer: runner.peer,
+          problem: why,
+        }),
       feeUnaffordable: (batch, { index: channel }, shortfall) =>
         batch.afterCommit(() => this.events.emit({ type: "fee_unaffordable", channel, ...shortfall })),
     };
@@ -187,6 +199,13 @@ export class Channels {
     this.add(this.runnerOf(state, session));
   }
 
+  /** Shows a channel that can't be taken up. */
+  adoptDamaged(damaged: DamagedChannel): void {
+    this.damaged.add(damaged);
+    this.old ||= damaged.stale;
+    this.events.emit({ type: "channel_damaged", ...damaged });
+  }
+
   private runnerOf(state: ChannelRunner["state"], session: Session): ChannelRunner {
     const { surroundings, handlers } = this;
     return new ChannelRunner({ state, session, surroundings, handlers, log: this.inputLog() });
@@ -213,9 +232,9 @@ export class Channels {
     if (this.ended.length > ENDED_SHOWN) this.ended.shift();
   }
 
-  /** Whether any channel with the peer is live. */
+  /** Whether any channel with the peer is live, or damaged. */
   has(session: Session): boolean {
-    return this.bySession.has(session);
+    return this.bySession.has(session) || this.damaged.isWith(session.nodeId);
   }
 
   private begin(batch: Batch, session: Session, begun: Begun): ChannelRunner {
@@ -260,7 +279,7 @@ export class Channels {
     };
     const begun =
       request.dual === undefined
-        ? begin({ ...asked, amountSat }, context)
+        ? guarded(() => begin({ ...asked, amountSat }, context))
         : this.beginDual(batch, session, { ...asked, amountSat }, request.dual, context);
     if (!begun.ok) return begun;
     this.nextIndex++;
@@ -282,16 +301,14 @@ export class Channels {
     const { amountSat: contributionSat, index: channel } = request;
     const share = this.wallet.contribute(batch, { channel, role: "requester", contributionSat, feeRate });
     if (!share.ok) return err(insufficient(share.error));
-    const begun = beginDual(
-      {
-        ...request,
-        share: share.value,
-        fundingFeeRate: feeRate,
-        wishedSat: dual.wishedContributionSat,
-        leastSat: dual.leastContributionSat ?? (0n as Satoshi),
-      },
-      context,
-    );
+    const asked = {
+      ...request,
+      share: share.value,
+      fundingFeeRate: feeRate,
+      wishedSat: dual.wishedContributionSat,
+      leastSat: dual.leastContributionSat ?? (0n as Satoshi),
+    };
+    const begun = guarded(() => beginDual(asked, context));
     if (!begun.ok) this.wallet.release(batch, channel);
     return begun;
   }
@@ -325,7 +342,9 @@ export class Channels {
     } else if (isFirst(message) && runner === undefined) {
       this.accept(batch, session, channelId, message);
     } else if (message.type !== "error") {
-      refuse(batch, session, channelId, "unknown channel");
+      // What it says is lost to the channel, so that only the chain can settle it any more: with the peer's commitment.
+      const isDamaged = this.damaged.has(channelId, session.nodeId);
+      refuse(batch, session, channelId, isDamaged ? "the data of the channel are damaged" : "unknown channel");
     }
   }
 
@@ -338,7 +357,8 @@ export class Channels {
       peerReady: true,
     };
     const refused = this.old ? TOO_OLD : (this.fullFor(batch, session) ?? unannounced(session, message));
-    const begun = refused === undefined ? this.answer(session, temporaryId, message, context) : err(refused);
+    const begun =
+      refused === undefined ? guarded(() => this.answer(session, temporaryId, message, context)) : err(refused);
     if (begun.ok) {
       this.nextIndex++;
       this.begin(batch, session, begun.value);

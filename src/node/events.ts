@@ -1,5 +1,6 @@
 import type { ChannelId, NodeId, PaymentHash, Txid } from "../core/base/index.ts";
 import type { AnchorSpendKind, Side, Stage } from "../core/payment-channel/index.ts";
+import type { DamagedChannel } from "../ports/store.ts";
 
 /** What happened, once it is durable. Logs, metrics and waiting callers read it; nothing in the node depends on it. */
 export type NodeEvent =
@@ -55,6 +56,22 @@ export type NodeEvent =
    * mode from now on, in which nothing is broadcast for them; told once for each.
    */
   | { readonly type: "channel_stale"; readonly channel: number; readonly channelId: ChannelId; readonly peer: NodeId }
+  /**
+   * A property of our own code did not hold for a channel: its updates have stopped for good, and its money is defended on chain as before.
+   * Spec: B2-13.
+   */
+  | {
+      readonly type: "channel_frozen";
+      readonly channel: number;
+      readonly channelId: ChannelId;
+      readonly peer: NodeId;
+      readonly problem: string;
+    }
+  /**
+   * A channel can't be taken up because its rows are damaged, and nobody defends it: see `damagedChannels`. Told at each start, to the
+   * listener that the node was started with.
+   */
+  | ({ readonly type: "channel_damaged" } & DamagedChannel)
   /** A peer broke a rule, or a message of it could not be read. */
   | { readonly type: "violation"; readonly peer: NodeId; readonly problem: string }
   /** Our commitment of the channel should pay `wanted`, in satoshi per 1000 bytes, and we can't: it pays `feeRate`. Spec: B2-25. */

@@ -38,11 +38,11 @@ describe("explaining a stopped node", () => {
     await stopped();
     const before = readFileSync(join(directory, "sluice.db"));
     const found = await explainStopped({ directory, feeRate: 3_000 });
-    expect(found).toMatchObject([
+    expect(found.channels).toMatchObject([
       { channel: 7, stage: "open", height: 120, localMsat: 700_000_000n, remoteMsat: 300_000_000n },
     ]);
-    expect(found[0]?.stuck.map(({ type }) => type)).toEqual(["catching_up", "peer_away"]);
-    expect(found[0]?.forceClose?.toSelfFrom).toBe(120 + 1 + 144);
+    expect(found.channels[0]?.stuck.map(({ type }) => type)).toEqual(["catching_up", "peer_away"]);
+    expect(found.channels[0]?.forceClose?.toSelfFrom).toBe(120 + 1 + 144);
     expect(readFileSync(join(directory, "sluice.db"))).toEqual(before);
     expect(readdirSync(directory).sort()).toEqual(["seed-phrase", "sluice.db"]);
   });

@@ -13,7 +13,7 @@ import {
   load,
   ownRevocationHash,
 } from "../core/payment-channel/index.ts";
-import type { StoredNode } from "../ports/store.ts";
+import type { DamagedChannel, StoredNode } from "../ports/store.ts";
 import { describeDataDirectoryError, openSeed, STORE_FILE } from "./data-directory.ts";
 import { DataDirectoryUnusable } from "./open-node.ts";
 
@@ -24,12 +24,17 @@ export type ExplainStoppedOptions = {
   readonly feeRate: number;
 };
 
+export type ExplainedChannels = {
+  readonly channels: readonly Explanation[];
+  readonly damaged: readonly DamagedChannel[];
+};
+
 /**
  * Explains every channel of a stopped node that is not over, as of the last block that it saw: without its peers and its chain,
  * which is said among what is stuck. Takes the lock of the directory meanwhile, so that no node can start, and writes no row.
  * Rejects with DataDirectoryUnusable or StoreError (`locked` while the node runs).
  */
-export async function explainStopped({ directory, feeRate }: ExplainStoppedOptions): Promise<Explanation[]> {
+export async function explainStopped({ directory, feeRate }: ExplainStoppedOptions): Promise<ExplainedChannels> {
   // Opening a store makes it where it is missing.
   const file = join(directory, STORE_FILE);
   if (!existsSync(file)) throw new DataDirectoryUnusable(`${file} does not exist: no node has used this directory`);
@@ -40,7 +45,7 @@ export async function explainStopped({ directory, feeRate }: ExplainStoppedOptio
     const fees = { nextBlock: feeRate, relay: Math.min(feeRate, LOWEST_RELAY), fallback: feeRate };
     const stored = await store.load();
     const around = { signer: seedSigner(seed.value, COIN), fees, now: systemClock().now() };
-    return stored.channels.map((rows) => explained(stored, rows, around));
+    return { channels: stored.channels.map((rows) => explained(stored, rows, around)), damaged: stored.damaged };
   } finally {
     await store.close();
   }

@@ -33,7 +33,7 @@ export {
   type Trouble,
 } from "../core/payment-channel/index.ts";
 export { type BitcoinChain, type BitcoinNetwork, ChainError, type Outpoint } from "../ports/bitcoin-chain.ts";
-export { StoreError } from "../ports/store.ts";
+export { type DamagedChannel, StoreError } from "../ports/store.ts";
 export { type PeerAddress, TransportError } from "../ports/transport.ts";
 export type {
   ChannelRecord,
@@ -47,7 +47,7 @@ export type {
 export type { ChannelSummary, CommitmentSummary, HtlcSummary } from "./channel-summary.ts";
 export type { OpenChannelRequest } from "./channels.ts";
 export type { Listener, NodeEvent } from "./events.ts";
-export { type ExplainStoppedOptions, explainStopped } from "./explain-stopped.ts";
+export { type ExplainedChannels, type ExplainStoppedOptions, explainStopped } from "./explain-stopped.ts";
 export { NodeHalted, type NodeOptions, type RequestError, SluiceNode, startNode } from "./node.ts";
 export { DataDirectoryUnusable, type OpenNodeOptions, openNode } from "./open-node.ts";
 export type { Replay, ReplayDifference, ReplayedStep, ReplayTo } from "./replay.ts";

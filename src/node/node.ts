@@ -1,6 +1,7 @@
 import {
   equalBytes,
   err,
+  invariant,
   type Msat,
   type NodeId,
   ok,
@@ -20,6 +21,7 @@ import type { InvoiceRow, PaymentRow } from "../core/payment/index.ts";
 import {
   type ChannelError,
   type ChannelPolicy,
+  type ChannelRows,
   DEFAULT_POLICY,
   type Explanation,
   explain,
@@ -29,7 +31,7 @@ import {
 import type { BitcoinChain } from "../ports/bitcoin-chain.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
-import type { Store, StoredNode } from "../ports/store.ts";
+import type { DamagedChannel, Store, StoredNode } from "../ports/store.ts";
 import type { PeerAddress, Transport } from "../ports/transport.ts";
 import { sealBackup, takeBackup } from "./backup.ts";
 import { BackupWriter } from "./backup-writer.ts";
@@ -61,8 +63,11 @@ export type NodeOptions = {
   readonly policy?: Partial<ChannelPolicy>;
   /** Satoshi per 1000 virtual bytes, where the chain has no estimate. */
   readonly fallbackFeeRate?: number;
-  /** Takes the bytes of the newest backup, whole or not at all. Without it no backup is made. See `openBackup`. */
-  readonly writeBackup?: (bytes: Uint8Array) => Promise<void>;
+  /**
+   * Takes the bytes of the newest backup, whole or not at all. Without it no backup is made. One that is not `isWhole` lacks channels whose
+   * rows are damaged: it must not take the place of one that has them. See `openBackup`.
+   */
+  readonly writeBackup?: (bytes: Uint8Array, isWhole: boolean) => Promise<void>;
   /**
    * Keeps what channels are given, so that they can be replayed: at least so many of the newest inputs of each, 1 to 100,000. They take room
    * and time: see decision 0028. Absent: none are kept.
@@ -76,6 +81,8 @@ export type RequestError =
   | ChannelError
   | { readonly type: "unknown_peer" }
   | { readonly type: "unknown_channel" }
+  /** Its rows can't be read: see `SluiceNode.damagedChannels`. */
+  | { readonly type: "channel_damaged"; readonly problem: string }
   | { readonly type: "invoice_exists" }
   | AmountBelowDust
   | InsufficientFunds
@@ -156,7 +163,7 @@ export class SluiceNode {
         clock,
         write: async () => {
           const backup = await takeBackup(store, chain.network, clock.now());
-          await writeBackup(sealBackup(backup, options.seed, random));
+          await writeBackup(sealBackup(backup, options.seed, random), backup.missing.length === 0);
         },
         onTrouble: (cause) => {
           const reason = cause instanceof Error ? cause.message : String(cause);
@@ -204,7 +211,8 @@ export class SluiceNode {
       inputLog: () => this.inputLog(),
       broadcast: (batch, transaction) => this.broadcast(batch, transaction),
       checkInputs: (check) => this.tend(() => this.checkInputs(check)),
-      lookUp: (runner, number) => this.lookUp(runner, number),
+      published: (channel, number) => store.published(channel, number),
+      submit: (work) => this.journal.submit("other", work),
     });
     this.peers = new Peers({
       nodeId: this.nodeId,
@@ -269,14 +277,24 @@ export class SluiceNode {
       const outbox = stored.outbox.filter((row) => row.peer === peer.index);
       this.peers.adopt(peer, stream, outbox);
     }
-    const context = { signer: this.signer };
+    for (const damaged of stored.damaged) this.channelSet.adoptDamaged(damaged);
     for (const [place, rows] of stored.channels.entries()) {
-      const session = this.peers.all().find(({ nodeId }) => equalBytes(nodeId, rows.channel.peer));
-      if (session === undefined) throw new NodeHalted(new Error("a channel's peer is missing in the store"));
-      const ownHash = (number: number) => ownRevocationHash(context, rows.channel.index, number);
-      const state = loadChannel(rows, session.packetAcknowledge, ownHash);
-      this.channelSet.adopt(state, session, stored.records[place]);
+      try {
+        this.adoptChannel(rows, stored.records[place]);
+      } catch (cause) {
+        const { index: channel, peer } = rows.channel;
+        const problem = cause instanceof Error ? cause.message : String(cause);
+        this.channelSet.adoptDamaged({ channel, channelId: rows.id, peer, stale: rows.stage.stale, problem });
+      }
     }
+  }
+
+  private adoptChannel(rows: ChannelRows, record: StoredNode["records"][number] | undefined): void {
+    const session = this.peers.all().find(({ nodeId }) => equalBytes(nodeId, rows.channel.peer));
+    invariant(session !== undefined, "the peer of a channel is stored");
+    const ownHash = (number: number) => ownRevocationHash({ signer: this.signer }, rows.channel.index, number);
+    const state = loadChannel(rows, session.packetAcknowledge, ownHash);
+    this.channelSet.adopt(state, session, record);
   }
 
   private surroundings(): Surroundings {
@@ -309,12 +327,6 @@ export class SluiceNode {
       this.journal.post("other", (batch) => this.channelSet.touchAll(batch));
     });
     this.stalls.start();
-  }
-
-  /** Gives a channel the rows of a commitment that was revoked and is on chain all the same. */
-  private async lookUp(runner: ChannelRunner, number: number): Promise<void> {
-    const rows = await this.options.store.published(runner.index, number);
-    await this.journal.submit("other", (batch) => void runner.run(batch, { type: "evidence", number, ...rows }));
   }
 
   /** A transaction entered the mempool: it may pay us, or concern a channel. */
@@ -499,6 +511,19 @@ export class SluiceNode {
   }
 
   /**
+   * Channels whose rows are damaged. The node runs without them: it can't update or defend them. What the peer's newest commitment pays to
+   * us comes to the wallet. See decision 0045 for what can be done.
+   */
+  damagedChannels(): readonly DamagedChannel[] {
+    return this.channelSet.damaged.all();
+  }
+
+  private notFound(channel: number): Result<never, RequestError> {
+    const damaged = this.channelSet.damaged.numbered(channel);
+    return err(damaged ? { type: "channel_damaged", problem: damaged.problem } : { type: "unknown_channel" });
+  }
+
+  /**
    * What the channel waits for, who has to act by when, what is stuck, and what ending it now would cost; undefined where there
    * is no such channel. It is data; `explanationLines` makes text of it.
    */
@@ -544,7 +569,7 @@ export class SluiceNode {
   ): Promise<Result<undefined, RequestError>> {
     return this.journal.submit("other", (batch) => {
       const runner = this.runner(channel);
-      if (runner === undefined) return err({ type: "unknown_channel" } as const);
+      if (runner === undefined) return this.notFound(channel);
       const error = run(batch, runner);
       return error === undefined ? ok(undefined) : err(error);
     });
@@ -639,7 +664,7 @@ export class SluiceNode {
   private offer(channel: number, request: PayRequest): Promise<Result<PaymentRow, RequestError>> {
     return this.journal.submit("payment", (batch) => {
       const runner = this.runner(channel);
-      if (runner === undefined) return err({ type: "unknown_channel" } as const);
+      if (runner === undefined) return this.notFound(channel);
       return this.payments.pay(batch, runner, request, this.height);
     });
   }

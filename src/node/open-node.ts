@@ -13,7 +13,10 @@ export type OpenNodeOptions = {
   /** Holds the seed phrase and the store; made where it is missing. */
   readonly directory: string;
   readonly chain: BitcoinChain;
-  /** Where the encrypted backup is kept current; by default `backup.sluice` in the directory. */
+  /**
+   * Where the encrypted backup is kept current; by default `backup.sluice` in the directory. As long as channels are damaged, backups
+   * without them go to a file of that name and `.incomplete`.
+   */
   readonly backup?: string;
   readonly policy?: Partial<ChannelPolicy>;
   /** Satoshi per 1000 virtual bytes, where the chain has no estimate. */
@@ -58,7 +61,10 @@ export async function openNode(options: OpenNodeOptions): Promise<SluiceNode> {
       clock,
       random,
       seed: seed.value,
-      writeBackup: (bytes) => writeBackupFile(options.backup ?? backupPath(directory), bytes),
+      writeBackup: (bytes, isWhole) => {
+        const path = options.backup ?? backupPath(directory);
+        return writeBackupFile(isWhole ? path : `${path}.incomplete`, bytes);
+      },
       ...(policy === undefined ? {} : { policy }),
       ...(fallbackFeeRate === undefined ? {} : { fallbackFeeRate }),
       ...(replayInputs === undefined ? {} : { replayInputs }),

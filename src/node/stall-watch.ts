@@ -80,7 +80,7 @@ export class StallWatch {
     const seen = this.seen;
     this.seen = new Map();
     for (const runner of this.runners()) {
-      const waiting = awaited(runner.state, this.height());
+      const waiting = runner.look(batch, (state) => awaited(state, this.height()));
       if (waiting === undefined) continue;
       const since = this.since(runner, waiting, seen.get(runner), now);
       if (since === undefined) continue;

@@ -1,4 +1,4 @@
-import type { NodeId, PaymentHash, Satoshi, Txid } from "../core/base/index.ts";
+import type { ChannelId, NodeId, PaymentHash, Satoshi, Txid } from "../core/base/index.ts";
 import type { InvoiceRow, PaymentRow } from "../core/payment/index.ts";
 import type { ChannelChange, ChannelRows, CommitmentRow, HtlcRow, Side } from "../core/payment-channel/index.ts";
 import type {
@@ -125,6 +125,17 @@ export type Batch = {
   readonly changes: readonly StoreChange[];
 };
 
+/** A channel that is not over, with rows that can't be read: as much of it as can. */
+export type DamagedChannel = {
+  readonly channel: number;
+  readonly channelId: ChannelId | undefined;
+  readonly peer: NodeId | undefined;
+  /** It says of itself that the data are an old copy: see `StageRow.stale`. */
+  readonly stale: boolean;
+  /** What is wrong with it. */
+  readonly problem: string;
+};
+
 /** Everything that a starting node needs; the size follows what is live, not what has been. */
 export type StoredNode = {
   readonly sequence: number;
@@ -141,6 +152,8 @@ export type StoredNode = {
     /** Removals that the record does not count, in no order: those since its last flush. */
     readonly uncounted: readonly UncountedHtlc[];
   })[];
+  /** Channels that would be among them if their rows could be read. */
+  readonly damaged: readonly DamagedChannel[];
   readonly openInvoices: readonly InvoiceRow[];
   readonly pendingPayments: readonly PaymentRow[];
   /** Coins not spent, or spent in a block of `blocks`. */
@@ -153,7 +166,7 @@ export type StoredNode = {
  * Where the node's rows live. There is no second truth.
  *
  * Obligations of an implementation: `commit` writes all of a batch or nothing, and when its promise resolves the batch
- * survives the loss of power. A rejected `commit` with `outcome: "refused"` wrote nothing; with `outcome: "unknown"` the
+ * survives the loss of power. `load` gives all channels but those whose own rows hold what was never written, which it names as damaged. A rejected `commit` with `outcome: "refused"` wrote nothing; with `outcome: "unknown"` the
  * caller reads `sequence()` to learn whether it was written. Batches are in order, one at a time. A store has one owner:
  * opening it a second time fails with `locked`.
  */

@@ -21,6 +21,8 @@ export type Taps = {
   readonly chain?: (chain: BitcoinChain, node: TestNode) => BitcoinChain;
   /** Whether nodes keep backups. */
   readonly backups?: boolean;
+  /** A backup is written, with all live channels or without some. */
+  readonly onBackup?: (isWhole: boolean, node: TestNode) => void;
   /** So many inputs of each channel are kept to be replayed. */
   readonly replayInputs?: number;
   readonly policy?: (node: TestNode) => Partial<ChannelPolicy>;
@@ -82,7 +84,9 @@ export class TestNode {
       clock,
       random: { bytes },
       seed: this.seed,
-      ...(taps.backups === true && { writeBackup: (bytes: Uint8Array) => this.keep(life, bytes) }),
+      ...(taps.backups === true && {
+        writeBackup: (bytes: Uint8Array, isWhole: boolean) => this.keep(life, bytes, isWhole),
+      }),
       policy: { ...taps.policy?.(this), ...this.policy },
       replayInputs: taps.replayInputs,
       listener: (event) => {
@@ -98,8 +102,9 @@ export class TestNode {
     await this.live.listen(this.address);
   }
 
-  private async keep(life: number, bytes: Uint8Array): Promise<void> {
+  private async keep(life: number, bytes: Uint8Array, isWhole: boolean): Promise<void> {
     this.backupFault?.();
+    this.world.taps.onBackup?.(isWhole, this);
     if (life === this.lives) this.backup = bytes;
   }
 

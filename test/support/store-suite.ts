@@ -44,6 +44,7 @@ export type StoreFixture = {
 };
 
 const EMPTY: StoredNode = {
+  damaged: [],
   sequence: 0,
   nextChannelIndex: 0,
   peers: [],

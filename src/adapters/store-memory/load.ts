@@ -37,6 +37,8 @@ export function loadNode(tables: Tables): StoredNode {
     ),
     channels: sortedKeys(tables.channels).flatMap((index) => liveChannel(tables.channels.get(index))),
     records: sortedKeys(tables.channels).flatMap((index) => liveRecord(index, tables.channels.get(index))),
+    // What is in memory is as it was written.
+    damaged: [],
     openInvoices: [...tables.invoices.values()].filter((row) => row.state === "open").map(copyRow),
     pendingPayments: [...tables.payments.values()].filter((row) => row.state === "pending").map(copyRow),
     coins: [...tables.coins]

@@ -10,6 +10,11 @@ function sqliteCode(error: unknown): string {
   return typeof code === "string" && code.startsWith("SQLITE_") ? code : "";
 }
 
+/** Whether the engine itself failed, or said that the file is damaged: nothing that only some rows are the reason of. */
+export function isOfEngine(error: unknown): boolean {
+  return sqliteCode(error) !== "";
+}
+
 /** The error as the port has it. Our own broken invariants stay what they are, but what breaks one in a row read is the file. */
 export function toStoreError(cause: unknown, file: string, doing: Doing): Error {
   if (cause instanceof StoreError || (cause instanceof InvariantBroken && doing !== "read")) return cause;

@@ -9,6 +9,13 @@ import { openEngine, type SqlEngine } from "./engine.ts";
 import { openSqliteStore } from "./index.ts";
 import { openOn } from "./open.ts";
 
+const RECORD = {
+  connections: 1,
+  lowestLocalMsat: undefined,
+  lowestRemoteMsat: undefined,
+  countedUpTo: { local: 0, remote: 0 },
+};
+
 let directory: string;
 let file: string;
 
@@ -137,15 +144,37 @@ describe("a damaged file", () => {
   });
 
   it.each([
-    ["a word that means nothing", "UPDATE stage SET stage = 'sleeping'"],
-    ["a hash that is too short", "UPDATE htlc SET lock = x'00' WHERE id = 0"],
-    ["an amount that is none", "UPDATE htlc SET amount_msat = -1 WHERE id = 0"],
-  ])("is noticed by what can't stand in it: %s", async (_, sql) => {
+    ["a word that means nothing", "UPDATE stage SET stage = 'sleeping' WHERE channel = 1", {}],
+    ["a hash that is too short", "UPDATE htlc SET lock = x'00' WHERE id = 0", {}],
+    ["an amount that is none", "UPDATE htlc SET amount_msat = -1 WHERE id = 0", {}],
+    ["a peer that is none", "UPDATE channel SET peer = x'00' WHERE channel = 1", { peer: undefined }],
+    ["an id that is none", "UPDATE channel SET id = x'00' WHERE channel = 1", { channelId: undefined }],
+    ["a row that is gone", "DELETE FROM totals WHERE channel = 1", {}],
+    ["a row of the books", "UPDATE record SET connections = -9223372036854775808 WHERE channel = 1", {}],
+  ])("costs the channel alone in whose rows stands what can't: %s", async (_, sql, unreadable) => {
+    const before = await openSqliteStore({ directory });
+    const record = { ...RECORD, channel: 1 };
+    await before.commit({ sequence: 2, changes: [...createdChannel(2), { type: "record", row: record }] });
+    const channels = new Map((await before.load()).channels.map((rows) => [rows.channel.index, rows]));
+    await before.close();
     const engine = openEngine(file);
-    engine.exec(sql);
+    engine.exec(`PRAGMA foreign_keys = OFF; ${sql}`);
     engine.close();
     const store = await openSqliteStore({ directory });
-    await expect(store.load()).rejects.toMatchObject({ code: "corrupt" });
+    const loaded = await store.load();
+    expect(loaded.channels).toStrictEqual([channels.get(2)]);
+    expect(loaded.records.map(({ channel }) => channel)).toEqual([2]);
+    const one = channels.get(1);
+    expect(loaded.damaged).toStrictEqual([
+      {
+        channel: 1,
+        channelId: one?.id,
+        peer: one?.channel.peer,
+        stale: false,
+        problem: expect.any(String),
+        ...unreadable,
+      },
+    ]);
     await store.close();
   });
 });

@@ -51,12 +51,19 @@ const STAGES: Readonly<Record<Stage, true>> = {
   failed: true,
 };
 
+/** The channels that are not over: a row of each, and what reads the live ones of the rest. */
+export type ChannelReader = {
+  readonly rows: () => readonly SqlRow[];
+  /** Throws where one of them holds what this program never writes. */
+  readonly read: (row: SqlRow) => ChannelRows;
+};
+
 /** Prepares what reads the live rows of every channel that is not over. */
-export function channelReader(engine: SqlEngine): () => ChannelRows[] {
-  // CROSS JOIN keeps the engine from beginning with all channels that ever were.
+export function channelReader(engine: SqlEngine): ChannelReader {
+  // In this order the engine doesn't begin with all channels that ever were, and a channel that lacks one of the rows is still named.
   const channels = engine.prepare(
-    `SELECT channel.*, stage.*, totals.* FROM stage INDEXED BY stage_live
-     CROSS JOIN channel USING (channel) CROSS JOIN totals USING (channel)
+    `SELECT channel.*, totals.*, stage.* FROM stage INDEXED BY stage_live
+     LEFT JOIN channel USING (channel) LEFT JOIN totals USING (channel)
      WHERE stage NOT IN ('buried', 'abandoned') ORDER BY channel`,
   );
   const funding = engine.prepare("SELECT * FROM funding WHERE channel = ?");
@@ -71,35 +78,33 @@ export function channelReader(engine: SqlEngine): () => ChannelRows[] {
   const liveCommitments = commitmentReader(engine);
   const liveFees = feeReader(engine);
 
-  return () =>
-    channels.all().map((row) => {
-      const channel = toChannel(row);
-      const totals = toTotals(row);
-      const { index } = channel;
-      const found = funding.get(index);
-      const foundDual = dual.get(index);
-      return {
-        channel,
-        id: asChannelId(readBytes(row, "id")),
-        terms: terms.all(index).map(toTerms),
-        stage: toStage(row),
-        funding: found && toFunding(found),
-        dualFunding: foundDual && toDualFunding(foundDual),
-        fundingShares: shares(index),
-        totals,
-        htlcs: liveHtlcs(index, totals),
-        removalRequests: channel.prestage ? liveRequests(index) : [],
-        fees: liveFees(index, totals),
-        commitments: liveCommitments(index, totals),
-        revocationHashes: hashes
-          .all(index)
-          .map((r) => ({ number: readNumber(r, "number"), hash: readBytes(r, "hash") })),
-        revocationSlots: slots.all(index).map(toSlot),
-        clearings: clearings.all(index).map(toClearing),
-        closeOffers: offers.all(index).map(toCloseOffer),
-        ...onChain(index),
-      };
-    });
+  const read = (row: SqlRow): ChannelRows => {
+    const channel = toChannel(row);
+    const totals = toTotals(row);
+    const { index } = channel;
+    const found = funding.get(index);
+    const foundDual = dual.get(index);
+    return {
+      channel,
+      id: asChannelId(readBytes(row, "id")),
+      terms: terms.all(index).map(toTerms),
+      stage: toStage(row),
+      funding: found && toFunding(found),
+      dualFunding: foundDual && toDualFunding(foundDual),
+      fundingShares: shares(index),
+      totals,
+      htlcs: liveHtlcs(index, totals),
+      removalRequests: channel.prestage ? liveRequests(index) : [],
+      fees: liveFees(index, totals),
+      commitments: liveCommitments(index, totals),
+      revocationHashes: hashes.all(index).map((r) => ({ number: readNumber(r, "number"), hash: readBytes(r, "hash") })),
+      revocationSlots: slots.all(index).map(toSlot),
+      clearings: clearings.all(index).map(toClearing),
+      closeOffers: offers.all(index).map(toCloseOffer),
+      ...onChain(index),
+    };
+  };
+  return { rows: () => channels.all(), read };
 }
 
 /** What each side brings to a channel that both fund. */

@@ -1,7 +1,7 @@
-import { asNodeId, asPaymentHash, asTxid, equalBytes, msat, sat } from "../../core/base/index.ts";
+import { asChannelId, asNodeId, asPaymentHash, asTxid, equalBytes, msat, sat } from "../../core/base/index.ts";
 import { sha256 } from "../../core/crypto/index.ts";
 import type { InvoiceRow, PaymentRow } from "../../core/payment/index.ts";
-import type { CoinRow, OutboxRow, PeerRow, StoredNode, StreamRow } from "../../ports/store.ts";
+import type { CoinRow, DamagedChannel, OutboxRow, PeerRow, StoredNode, StreamRow } from "../../ports/store.ts";
 import {
   hashPrefixToSql,
   INVOICE_STATES,
@@ -17,6 +17,7 @@ import {
   readWord,
 } from "./columns.ts";
 import type { SqlEngine, SqlRow } from "./engine.ts";
+import { isOfEngine } from "./errors.ts";
 import { outboxPlace } from "./outbox-position.ts";
 import { channelReader } from "./read-channel.ts";
 import { recordReader, uncountedReader } from "./read-history.ts";
@@ -36,31 +37,67 @@ export function nodeReader(engine: SqlEngine): () => StoredNode {
      ORDER BY txid, output_index`,
   );
   const blocks = engine.prepare("SELECT * FROM block ORDER BY height");
-  const readChannels = channelReader(engine);
-  const readRecord = recordReader(engine);
-  const readUncounted = uncountedReader(engine);
+  const readChannels = liveChannelsReader(engine);
 
   return () => {
     const counter = new Map(counters.all().map((row) => [readText(row, "name"), readNumber(row, "value")]));
     const count = (name: string) => counter.get(name) ?? 0;
-    const channels = readChannels();
     return {
       sequence: count("sequence"),
       nextChannelIndex: count("next_channel_index"),
       peers: peers.all().map(toPeer),
       streams: streams.all().map(toStream),
       outbox: outbox.all().map(toOutbox),
-      channels,
-      records: channels.map(({ channel: { index: channel } }) => {
-        const rows = readRecord(channel);
-        return { channel, ...rows, uncounted: readUncounted(channel, rows.record) };
-      }),
+      ...readChannels(),
       openInvoices: invoices.all().map(toInvoice),
       pendingPayments: payments.all().map(toPayment),
       coins: coins.all().map(toCoin),
       walletKeys: { nextReceive: count("next_receive"), nextChange: count("next_change") },
       blocks: blocks.all().map((row) => ({ height: readNumber(row, "height"), hash: readBytes(row, "hash") })),
     };
+  };
+}
+
+/** Channels that are not over with their records, each by itself: what is wrong with the rows of one says nothing of the others. */
+function liveChannelsReader(engine: SqlEngine): () => Pick<StoredNode, "channels" | "records" | "damaged"> {
+  const { rows: all, read } = channelReader(engine);
+  const readRecord = recordReader(engine);
+  const readUncounted = uncountedReader(engine);
+  return () => {
+    const channels: StoredNode["channels"][number][] = [];
+    const records: StoredNode["records"][number][] = [];
+    const damaged: DamagedChannel[] = [];
+    for (const row of all()) {
+      const channel = readNumber(row, "channel");
+      try {
+        const found = read(row);
+        const written = readRecord(channel);
+        records.push({ channel, ...written, uncounted: readUncounted(channel, written.record) });
+        channels.push(found);
+      } catch (cause) {
+        if (isOfEngine(cause)) throw cause;
+        damaged.push(toDamaged(row, cause instanceof Error ? cause.message : String(cause)));
+      }
+    }
+    return { channels, records, damaged };
+  };
+}
+
+/** As much as can be read. */
+function toDamaged(row: SqlRow, problem: string): DamagedChannel {
+  const whole = <T>(read: () => T): T | undefined => {
+    try {
+      return read();
+    } catch {
+      return undefined;
+    }
+  };
+  return {
+    channel: readNumber(row, "channel"),
+    channelId: whole(() => asChannelId(readBytes(row, "id"))),
+    peer: whole(() => asNodeId(readBytes(row, "peer"))),
+    stale: whole(() => readBoolean(row, "stale")) ?? false,
+    problem,
   };
 }
 

@@ -23,6 +23,12 @@ export function eventWords(event: NodeEvent): string {
       const which = `channel ${event.channel} with ${shortened(toHex(event.peer))}`;
       return `${which} is in recovery: this is an old copy of the data; only the peer can close the channel now`;
     }
+    case "channel_frozen": {
+      const which = `channel ${event.channel} with ${shortened(toHex(event.peer))}`;
+      return `${which} is frozen: it takes no updates any more, and its money is still defended: ${event.problem}`;
+    }
+    case "channel_damaged":
+      return `channel ${event.channel} is damaged, and NOBODY DEFENDS IT: ${event.problem}`;
     case "violation":
       return `peer ${shortened(toHex(event.peer))} broke a rule: ${event.problem}`;
     case "htlc_requested": {
