@@ -117,3 +117,8 @@ export function decodeFields<T>(
     throw cause;
   }
 }
+
+/** An unsigned number in 4 bytes, big-endian. */
+export function uint32(value: number): Uint8Array {
+  return fieldWriter().number(value, 4).done();
+}

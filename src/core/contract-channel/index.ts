@@ -30,6 +30,35 @@ export {
   NO_ROOT,
 } from "./leaf.ts";
 export type { Pair, Party } from "./parties.ts";
+export { type ReadyMade, readTerms, readyMade, sourceOf } from "./ready-made/contracts.ts";
+export { type PossibleEnd, possibleEnds } from "./ready-made/describe.ts";
+export {
+  closeEvidence,
+  closeMessage,
+  decisionEvidence,
+  decisionMessage,
+  moveEvidence,
+  moveMessage,
+  secretEvidence,
+  stalledEvidence,
+  totalEvidence,
+  totalMessage,
+} from "./ready-made/evidence.ts";
+export {
+  afterMove,
+  type BadMove,
+  type Choice,
+  commitmentTo,
+  type GameState,
+  gameAmount,
+  gameRoot,
+  type Move,
+  moveDeadline,
+  newGame,
+  type Player,
+  playerToMove,
+} from "./ready-made/game.ts";
+export type { BadTerm, GameTerms, Terms } from "./ready-made/terms.ts";
 export { decodeRecord, type EvidenceRecord, encodeRecord, isFinal } from "./record.ts";
 export {
   type ContractTree,

@@ -1,4 +1,4 @@
-export { type Assembly, assemble } from "./assemble.ts";
+export { type Assembly, assemble, binaryPush, intPush } from "./assemble.ts";
 export { type ContractResult, GRANULARITY, type NoContractResult, readContractResult } from "./contract-result.ts";
 export { disassemble, instructionText, type Line } from "./disassemble.ts";
 export { describeFailure, type Failure, type Reason } from "./failure.ts";
