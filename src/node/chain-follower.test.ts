@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { virtualClock } from "../../test/support/virtual-clock.ts";
 import { asTxid, compareBytes, toHex } from "../core/base/index.ts";
 import { serializeTransaction, transactionId } from "../core/bitcoin/index.ts";
 import { type BitcoinChain, type Block, ChainError, type ChainEvent } from "../ports/bitcoin-chain.ts";
 import type { ChainBlockRow, Store, StoreChange } from "../ports/store.ts";
+import { virtualClock } from "../testing/index.ts";
 import { BLOCKS_KEPT, ChainFollower, ReorganisationTooDeep } from "./chain-follower.ts";
 import { Journal } from "./journal.ts";
 

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { ChannelPair, FEES, hashOf } from "../../test/support/channel-pair.ts";
 import { FakeConnection } from "../../test/support/fake-connection.ts";
-import { virtualClock } from "../../test/support/virtual-clock.ts";
 import { memoryStore } from "../adapters/store-memory/index.ts";
 import { InvariantBroken, type Msat } from "../core/base/index.ts";
 import { keyPaths, type Signer } from "../core/crypto/index.ts";
 import { DEFAULT_POLICY, type Input } from "../core/payment-channel/index.ts";
 import { encodePkt, encodeTransportMessage } from "../core/wire/index.ts";
 import type { StoreChange } from "../ports/store.ts";
+import { virtualClock } from "../testing/index.ts";
 import { ChannelRunner } from "./channel-runner.ts";
 import { type Batch, Journal } from "./journal.ts";
 import { newStream, Session } from "./session.ts";

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { AMOUNT_SAT, ChannelPair, FEES } from "../../test/support/channel-pair.ts";
 import { DualPair } from "../../test/support/dual-funding.ts";
 import { FakeConnection } from "../../test/support/fake-connection.ts";
-import { virtualClock } from "../../test/support/virtual-clock.ts";
 import { memoryStore } from "../adapters/store-memory/index.ts";
 import { asChannelId, asNodeId, asTxid, type ChannelId, txidToDisplay } from "../core/base/index.ts";
 import { payToWitnessPublicKeyHash } from "../core/bitcoin/index.ts";
@@ -18,6 +17,7 @@ import {
   type PktMessage,
 } from "../core/wire/index.ts";
 import type { CoinRow } from "../ports/store.ts";
+import { virtualClock } from "../testing/index.ts";
 import { Channels, type InputCheck } from "./channels.ts";
 import { Events } from "./events.ts";
 import { type Batch, Journal } from "./journal.ts";

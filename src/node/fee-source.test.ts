@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { virtualClock } from "../../test/support/virtual-clock.ts";
 import { type BitcoinChain, ChainError, type ChainEvent } from "../ports/bitcoin-chain.ts";
+import { virtualClock } from "../testing/index.ts";
 import { FeeSource } from "./fee-source.ts";
 
 function setup(fallback?: number) {

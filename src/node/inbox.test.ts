@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { virtualClock } from "../../test/support/virtual-clock.ts";
 import { memoryStore } from "../adapters/store-memory/index.ts";
+import { virtualClock } from "../testing/index.ts";
 import { Inbox } from "./inbox.ts";
 import { Journal } from "./journal.ts";
 

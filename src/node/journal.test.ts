@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { virtualClock } from "../../test/support/virtual-clock.ts";
 import { memoryStore } from "../adapters/store-memory/index.ts";
 import type { StoreChange, Batch as StoredBatch } from "../ports/store.ts";
+import { virtualClock } from "../testing/index.ts";
 import { type Batch, Journal } from "./journal.ts";
 
 /** A change that can be told from others. */

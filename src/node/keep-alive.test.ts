@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { FakeConnection } from "../../test/support/fake-connection.ts";
-import { virtualClock } from "../../test/support/virtual-clock.ts";
 import { asNodeId } from "../core/base/index.ts";
 import { packetFamily } from "../core/wire/index.ts";
+import { virtualClock } from "../testing/index.ts";
 import { KeepAlive } from "./keep-alive.ts";
 
 function setUp() {

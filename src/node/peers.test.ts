@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { virtualClock } from "../../test/support/virtual-clock.ts";
 import { type MemoryNetwork, memoryNetwork } from "../adapters/p2p-memory/index.ts";
 import { memoryStore } from "../adapters/store-memory/index.ts";
 import { asNodeId, type NodeId } from "../core/base/index.ts";
 import type { Batch as StoredBatch } from "../ports/store.ts";
 import type { Connection, Transport } from "../ports/transport.ts";
+import { virtualClock } from "../testing/index.ts";
 import { Events, type NodeEvent } from "./events.ts";
 import { Journal } from "./journal.ts";
 import { Peers } from "./peers.ts";

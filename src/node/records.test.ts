@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { ChannelPair } from "../../test/support/channel-pair.ts";
 import { NodeNetwork, type TestNode } from "../../test/support/node-network.ts";
-import { virtualClock } from "../../test/support/virtual-clock.ts";
 import { memoryStore } from "../adapters/store-memory/index.ts";
 import type { Msat, Satoshi } from "../core/base/index.ts";
 import type { Batch as StoreBatch } from "../ports/store.ts";
+import { virtualClock } from "../testing/index.ts";
 import { Journal } from "./journal.ts";
 import { FLUSH_MS, Records } from "./records.ts";
 

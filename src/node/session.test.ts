@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { FakeConnection } from "../../test/support/fake-connection.ts";
-import { virtualClock } from "../../test/support/virtual-clock.ts";
 import { type MemoryStore, memoryStore } from "../adapters/store-memory/index.ts";
 import { asChannelId, asNodeId, concatBytes, type NodeId } from "../core/base/index.ts";
 import { sha256 } from "../core/crypto/index.ts";
 import { type ChannelError, describeError } from "../core/payment-channel/index.ts";
 import { decodePkt, encodePing, encodePkt, encodeTransportMessage, type Feature } from "../core/wire/index.ts";
+import { virtualClock } from "../testing/index.ts";
 import { type Batch, Journal } from "./journal.ts";
 import { newStream, Session } from "./session.ts";
 

@@ -169,7 +169,7 @@ class Three {
   }
 
   private context(name: "alice" | "bob" | "carol") {
-    return { signer: seedSigner(new Uint8Array(64).fill(name.charCodeAt(0)), 1), keys: keyPaths(1) };
+    return { signer: seedSigner(this.world.node(name).seed, 1), keys: keyPaths(1) };
   }
 
   /** The peer's commitment of this moment. */

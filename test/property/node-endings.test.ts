@@ -266,7 +266,7 @@ describe("a revoked commitment before a whole node", () => {
     const { world, alice, bob } = scene;
     const old = (await alice.store.load()).channels[0];
     if (old === undefined) throw new Error("Alice has a channel");
-    const signer = seedSigner(new Uint8Array(64).fill("alice".charCodeAt(0)), 1);
+    const signer = seedSigner(alice.seed, 1);
     const ownHash = (number: number) => ownRevocationHash({ signer }, old.channel.index, number);
     const revoked = newestCommitment(load(old, 0, ownHash), { signer, keys: keyPaths(1) });
     if (revoked === undefined) throw new Error("the peer has signed it");

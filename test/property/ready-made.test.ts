@@ -24,8 +24,8 @@ import {
 import { endOfGame, type GameTerms } from "../../src/core/contract-channel/ready-made/terms.ts";
 import { sha256 } from "../../src/core/crypto/index.ts";
 import { binaryPush, type ContractResult, intPush } from "../../src/core/vm/index.ts";
+import { type RandomNumbers, randomNumbers } from "../../src/testing/index.ts";
 import { anyProgram } from "../support/chalang-programs.ts";
-import { type RandomNumbers, randomNumbers } from "../support/random-numbers.ts";
 import { account, CHANNEL_ID, CONTRACT_ID, contractOf, program, resultOf } from "../support/ready-made.ts";
 
 const [one, two, arbiter] = [account(1), account(2), account(3)];

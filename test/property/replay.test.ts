@@ -83,8 +83,8 @@ describe("a channel that is replayed", () => {
       await schedule.settle();
       await schedule.check();
       let compared = 0;
-      for (const { name, store } of schedule.world.nodes) {
-        const signer = seedSigner(new Uint8Array(64).fill(name.charCodeAt(0)), 1);
+      for (const { name, store, seed } of schedule.world.nodes) {
+        const signer = seedSigner(seed, 1);
         compared += await compare(store, pasts.get(name) ?? new Map(), { signer, keys: keyPaths(1) });
       }
       expect(compared).toBeGreaterThan(5);
@@ -99,7 +99,7 @@ describe("a channel that is replayed", () => {
     await schedule.settle();
     const [alice] = schedule.world.nodes;
     if (alice === undefined) throw new Error("there is a node");
-    const keys = { signer: seedSigner(new Uint8Array(64).fill("a".charCodeAt(0)), 1), keys: keyPaths(1) };
+    const keys = { signer: seedSigner(alice.seed, 1), keys: keyPaths(1) };
     const rows = await alice.store.replayRows(0);
     const whole = replayed(rows, { ...keys, to: undefined });
     if (whole === undefined) throw new Error("there are inputs");

@@ -14,9 +14,9 @@ import {
   run,
   trace,
 } from "../../src/core/vm/index.ts";
+import { type RandomNumbers, randomNumbers } from "../../src/testing/index.ts";
 import { runByTheLetter } from "./chalang-by-the-letter.ts";
 import { anyProgram } from "./chalang-programs.ts";
-import { type RandomNumbers, randomNumbers } from "./random-numbers.ts";
 
 /** Whether the program ran to its end; a failed run is as good an outcome. */
 export type Checked = { readonly good: boolean };

@@ -1,6 +1,6 @@
 // Random programs for the machine: bytes without sense, opcodes without order, programs that mostly run, and those with something changed.
 import { createHash } from "node:crypto";
-import type { RandomNumbers } from "./random-numbers.ts";
+import type { RandomNumbers } from "../../src/testing/index.ts";
 
 type Kind = "int" | "binary" | "list";
 

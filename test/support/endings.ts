@@ -20,9 +20,9 @@ import { unconfirmedSweeps } from "../../src/core/payment-channel/enforcement.ts
 import { lastWord, newestCommitment } from "../../src/core/payment-channel/force-close.ts";
 import type { ChainOutputRow, HtlcRow } from "../../src/core/payment-channel/index.ts";
 import { type ChannelState, isIn } from "../../src/core/payment-channel/state.ts";
+import { type RandomNumbers, randomNumbers } from "../../src/testing/index.ts";
 import { ChainPair } from "./chain-pair.ts";
 import { AMOUNT_SAT, hashOf, type Party, type PartyName, rowsOf, secret } from "./channel-pair.ts";
-import { type RandomNumbers, randomNumbers } from "./random-numbers.ts";
 
 const NAMES = ["alice", "bob"] as const;
 /** Blocks that a party may be away or a reorganisation may cost it, and still lose nothing: below every margin. */

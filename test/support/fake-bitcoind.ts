@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { Clock } from "../../src/ports/clock.ts";
-import { type VirtualClock, virtualClock } from "./virtual-clock.ts";
+import { type VirtualClock, virtualClock } from "../../src/testing/index.ts";
 
 /** What the fake node does with a call: a result, a refusal with bitcoind's code, or anything else it may write. */
 export type FakeAnswer =

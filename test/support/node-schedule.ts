@@ -2,8 +2,8 @@ import { expect } from "vitest";
 import { asPaymentHash, type Msat, type PaymentHash, type Satoshi, toHex } from "../../src/core/base/index.ts";
 import { sha256 } from "../../src/core/crypto/index.ts";
 import type { ChannelSummary } from "../../src/node/channel-summary.ts";
+import { type RandomNumbers, randomNumbers } from "../../src/testing/index.ts";
 import { NodeNetwork, type Taps, type TestNode } from "./node-network.ts";
-import { type RandomNumbers, randomNumbers } from "./random-numbers.ts";
 
 const AMOUNT_SAT = 1_000_000n as Satoshi;
 const PUSH_MSAT = 400_000_000n as Msat;

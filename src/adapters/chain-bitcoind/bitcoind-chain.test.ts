@@ -6,8 +6,8 @@ import {
   refusal,
   result,
 } from "../../../test/support/fake-bitcoind.ts";
-import { virtualClock } from "../../../test/support/virtual-clock.ts";
 import { asTxid, InvariantBroken } from "../../core/base/index.ts";
+import { virtualClock } from "../../testing/index.ts";
 import { type BitcoindChain, type BitcoindOptions, bitcoindChain } from "./index.ts";
 
 const HASH = `${"00".repeat(4)}${"ab".repeat(28)}`;

@@ -20,6 +20,8 @@ export type Surroundings = {
   readonly mempool: Mempool;
   /** Of the next block. */
   readonly position: Position;
+  /** Satoshi per 1000 virtual bytes that a new transaction pays at least, where it is above the relay fee. */
+  readonly minimumRate: number;
   /** An output of the best chain or of the mempool, spent by the mempool or not. */
   lookup(outpoint: string): Coin | undefined;
   /** Whether a transaction's scripts were found valid before: they always are, for its inputs name what they spend. */
@@ -73,6 +75,9 @@ export function admit(candidate: ChainTransaction, around: Surroundings, origin:
   if (fee.type === "rejected") return fee;
   const nonstandard = checkStandardInputs(transaction, coins);
   if (nonstandard !== undefined) return nonstandard;
+  if (origin === "new" && around.minimumRate > MIN_RELAY_FEE && fee.feeSat < feeAt(around.minimumRate, virtualSize)) {
+    return rejection("mempool min fee not met");
+  }
   if (origin === "new" && fee.feeSat < feeAt(MIN_RELAY_FEE, virtualSize)) return rejection("min relay fee not met");
 
   const entry = { ...candidate, feeSat: fee.feeSat };

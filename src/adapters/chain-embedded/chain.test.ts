@@ -365,6 +365,24 @@ describe("events", () => {
   });
 });
 
+describe("a mempool that is full", () => {
+  it("drops what pays less than its minimum, with what spends it, and takes nothing below", () => {
+    const chain = newChain();
+    const [coin, other] = [fund(chain, 50_000n), fund(chain, 50_000n)];
+    chain.mine(1);
+    const cheap = spend([coin], [49_800n]);
+    const child = spend([outputOf(cheap)], [20_000n]);
+    const dear = spend([other], [30_000n]);
+    for (const raw of [cheap, child, dear]) expect(chain.submit(raw).type).toBe("admitted");
+    chain.mempoolMinimum = 5_000;
+    expect(chain.waiting().map(({ raw }) => raw)).toEqual([dear]);
+    expect(chain.submit(cheap)).toEqual({ type: "rejected", reason: "mempool min fee not met" });
+    chain.mempoolMinimum = 0;
+    expect(chain.mempoolMinimum).toBe(1_000);
+    expect(chain.submit(cheap).type).toBe("admitted");
+  });
+});
+
 describe("garbage", () => {
   it("is refused as such", () => {
     const chain = newChain(1);

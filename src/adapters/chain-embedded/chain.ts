@@ -21,6 +21,7 @@ import {
 } from "./consensus.ts";
 import { FAUCET_SCRIPT, type FaucetEmpty, faucetTransaction } from "./faucet.ts";
 import { Mempool, type MempoolEntry } from "./mempool.ts";
+import { feeAt, MIN_RELAY_FEE } from "./policy.ts";
 import { type Rejection, rejection, scriptRejection } from "./rejection.ts";
 import { verifyScripts } from "./spend.ts";
 
@@ -48,7 +49,7 @@ const MAX_REMEMBERED = 100_000;
  * Raw transactions may come from anybody; what else is passed is the owner's.
  *
  * Limits, beside those named where they apply: no limit on signature operations, no rules for version 3, nothing legacy
- * is spendable, and fees rise with nothing: there is no floor beyond the relay fee.
+ * is spendable, and the floor of fees rises by nobody but the owner: see `mempoolMinimum`.
  */
 export class Chain {
   readonly #clock: Pick<Clock, "now">;
@@ -59,6 +60,7 @@ export class Chain {
   readonly #listeners = new Set<(event: ChainEvent) => void>();
   #blocksMade = 0;
   #feeEstimate: number | undefined;
+  #mempoolMinimum = MIN_RELAY_FEE;
 
   constructor(clock: Pick<Clock, "now">) {
     this.#clock = clock;
@@ -103,6 +105,19 @@ export class Chain {
 
   set feeEstimate(rate: number | undefined) {
     this.#feeEstimate = rate;
+  }
+
+  /** Satoshi per 1000 virtual bytes below which nothing is relayed, as if the mempool were full: never below the relay fee. */
+  get mempoolMinimum(): number {
+    return this.#mempoolMinimum;
+  }
+
+  /** What waits at less leaves, and what spends it. A cheap parent is not kept for its child, as a real mempool may. */
+  set mempoolMinimum(rate: number) {
+    this.#mempoolMinimum = Math.max(rate, MIN_RELAY_FEE);
+    const pays = ({ feeSat, virtualSize }: MempoolEntry) => feeSat >= feeAt(this.#mempoolMinimum, virtualSize);
+    if (this.#mempool.all().every(pays)) return;
+    for (const entry of this.#mempool.drain()) if (pays(entry)) this.#readmit(entry, "waited");
   }
 
   /** The output if nothing spends it: in the best chain, and by default in the mempool too. */
@@ -231,6 +246,7 @@ export class Chain {
     const around = {
       mempool: this.#mempool,
       position,
+      minimumRate: this.#mempoolMinimum,
       lookup: (key: string) => this.#coins.get(key) ?? inMempool(key),
       knownValid: ({ wtxid }: ChainTransaction) => this.#knownValid.has(toHex(wtxid)),
     };

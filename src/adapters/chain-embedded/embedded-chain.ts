@@ -1,7 +1,6 @@
 import type { BitcoinChain, Block, BroadcastResult } from "../../ports/bitcoin-chain.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Chain } from "./chain.ts";
-import { MIN_RELAY_FEE } from "./policy.ts";
 
 /**
  * A view of a chain of the same process as the port that nodes use. Several views of one chain may be open; `close` ends the
@@ -38,7 +37,7 @@ export function embeddedChain(chain: Chain, clock: Pick<Clock, "soon">): Bitcoin
     broadcast,
     unspent: async (outpoint) => chain.unspent(outpoint),
     feeEstimate: async () => chain.feeEstimate,
-    relayFee: async () => MIN_RELAY_FEE,
+    relayFee: async () => chain.mempoolMinimum,
     subscribe(listener) {
       let open = true;
       const unsubscribe = chain.subscribe((event) => {

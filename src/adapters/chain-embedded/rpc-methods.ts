@@ -218,7 +218,7 @@ function transactionMethods(chain: Chain): Record<string, RpcMethod> {
         loaded: true,
         size: waiting.length,
         bytes: waiting.reduce((sum, { virtualSize }) => sum + virtualSize, 0),
-        mempoolminfee: relayRate(MIN_RELAY_FEE),
+        mempoolminfee: relayRate(chain.mempoolMinimum),
         minrelaytxfee: relayRate(MIN_RELAY_FEE),
         incrementalrelayfee: relayRate(MIN_RELAY_FEE),
         fullrbf: true,

@@ -2,9 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Recorder, recorder } from "../../../test/support/recorder.ts";
 import { transportSuite } from "../../../test/support/transport-suite.ts";
-import { virtualClock } from "../../../test/support/virtual-clock.ts";
 import { asNodeId } from "../../core/base/index.ts";
 import type { Connection } from "../../ports/transport.ts";
+import { virtualClock } from "../../testing/index.ts";
 import { type MemoryNetwork, memoryNetwork } from "./index.ts";
 
 const ADDRESS = { host: "bob", port: 9745 };

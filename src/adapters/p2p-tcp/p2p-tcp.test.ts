@@ -3,7 +3,6 @@ import { connect as connectSocket, createServer, type Server, type Socket } from
 import { afterEach, describe, expect, it } from "vitest";
 import { recorder } from "../../../test/support/recorder.ts";
 import { type TransportNode, transportSuite } from "../../../test/support/transport-suite.ts";
-import { type VirtualClock, virtualClock } from "../../../test/support/virtual-clock.ts";
 import { asNodeId, concatBytes, type NodeId } from "../../core/base/index.ts";
 import {
   ACT_ONE_BYTES,
@@ -17,6 +16,7 @@ import {
 import type { Clock } from "../../ports/clock.ts";
 import type { Random } from "../../ports/random.ts";
 import type { PeerAddress, Transport } from "../../ports/transport.ts";
+import { type VirtualClock, virtualClock } from "../../testing/index.ts";
 import { systemClock } from "../system/index.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { initiator, shakeHands } from "./handshake.ts";

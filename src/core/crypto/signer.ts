@@ -1,5 +1,5 @@
-import { HDKey } from "@scure/bip32";
 import { invariant } from "../base/index.ts";
+import { childKey, type DerivedKey, masterKey } from "./derived-key.ts";
 import { hkdfSha256, hmacSha256 } from "./hashes.ts";
 import type { CoinType, KeyReference } from "./key-paths.ts";
 import { type RevocationPath, revocationPath } from "./revocation-chain.ts";
@@ -56,27 +56,25 @@ function tweaked(secretKey: Uint8Array, tweak: Uint8Array): Uint8Array {
  */
 export function seedSigner(seed64: Uint8Array, coin: CoinType = 0): Signer {
   invariant(seed64.length === 64, `a wallet's seed has 64 bytes, got ${seed64.length}`);
-  const master = HDKey.fromMasterSeed(seed64);
+  const master = masterKey(seed64);
   const revocationRoot = hkdfSha256(REVOCATION_LABEL, seed64, 32);
 
-  const parents = remember<HDKey>(PARENTS_HELD);
+  const parents = remember<DerivedKey>(PARENTS_HELD);
   const secrets = remember<Uint8Array>(KEYS_HELD);
   const publicKeys = remember<Uint8Array>(KEYS_HELD);
   const revocationPaths = remember<RevocationPath>(PATHS_HELD);
 
-  function parent(path: readonly number[]): HDKey {
+  function parent(path: readonly number[]): DerivedKey {
     const last = path.at(-1);
     if (last === undefined) return master;
-    return parents(path.join("/"), () => parent(path.slice(0, -1)).deriveChild(last));
+    return parents(path.join("/"), () => childKey(parent(path.slice(0, -1)), last));
   }
 
   function secretKey({ path, tweak }: KeyReference): Uint8Array {
     const secret = secrets(path.join("/"), () => {
       const last = path.at(-1);
       invariant(last !== undefined, "a key's path isn't empty");
-      const { privateKey } = parent(path.slice(0, -1)).deriveChild(last);
-      invariant(privateKey !== null, "a key derived from a seed has its secret");
-      return privateKey;
+      return childKey(parent(path.slice(0, -1)), last).secret;
     });
     return tweak === undefined ? secret : tweaked(secret, tweak);
   }

@@ -1,6 +1,6 @@
-import type { Clock } from "../../src/ports/clock.ts";
+import type { Clock } from "../ports/clock.ts";
 
-/** A clock that a test moves by hand. */
+/** A clock that is moved by hand. */
 export type VirtualClock = Clock & {
   /**
    * Moves time on by `ms`. Timers fall due in order of time, those of one moment in the order they were set; before the
@@ -9,6 +9,8 @@ export type VirtualClock = Clock & {
   advance(ms: number): Promise<void>;
   /** Runs what `soon` queued, and the promises that follow from it, until nothing is left. Time stands still. */
   run(): Promise<void>;
+  /** When the next timer falls due, in milliseconds since 1970; undefined where none is set. */
+  nextDue(): number | undefined;
 };
 
 type Timer = { readonly due: number; readonly action: () => void };
@@ -54,6 +56,7 @@ export function virtualClock(): VirtualClock {
       queue.push(action);
     },
     run,
+    nextDue: () => nextTimer(Number.POSITIVE_INFINITY)?.due,
     async advance(ms) {
       const until = now + ms;
       await run();
