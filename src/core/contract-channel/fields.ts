@@ -10,6 +10,8 @@ export type FieldWriter = {
   wide(value: bigint): FieldWriter;
   /** A length of `width` bytes, and as many bytes. */
   sized(value: Uint8Array, width: 2 | 4): FieldWriter;
+  /** Bytes that were written elsewhere. */
+  raw(value: Uint8Array): FieldWriter;
   done(): Uint8Array;
 };
 
@@ -35,6 +37,10 @@ export function fieldWriter(): FieldWriter {
     },
     sized(value, width) {
       writer.number(value.length, width);
+      parts.push(value);
+      return writer;
+    },
+    raw(value) {
       parts.push(value);
       return writer;
     },

@@ -35,7 +35,7 @@ const amounts = fc.record({ initiator: amount, responder: amount }, { noNullProt
 const header: fc.Arbitrary<StateHeader> = fc.record(
   {
     channelId: fc.uint8Array({ minLength: 32, maxLength: 32 }).map(asChannelId),
-    round: amount,
+    round: fc.bigInt(0n, 2n ** 62n - 1n),
     balances: amounts,
     deposited: amounts,
     withdrawn: amounts,
@@ -66,6 +66,10 @@ describe("a state's header", () => {
     const tooLarge = encoded.slice();
     tooLarge[40] = 0x80;
     expect(decodeHeader(tooLarge)).toMatchObject({ error: { what: "balances" } });
+    // Steps forced from any round still have to fit.
+    const tooLate = encoded.slice();
+    tooLate[32] = 0x40;
+    expect(decodeHeader(tooLate)).toMatchObject({ error: { what: "round" } });
   });
 
   it("hashes to its tag, the ledger and the header", () => {

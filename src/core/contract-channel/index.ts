@@ -1,4 +1,5 @@
 export type { LedgerDomain } from "./actions.ts";
+export { type Applied, applyTransaction, leastFee } from "./apply.ts";
 export {
   type ContractProgram,
   type FailedRun,
@@ -29,6 +30,16 @@ export {
   NO_FACTS,
   NO_ROOT,
 } from "./leaf.ts";
+export type { LedgerEvent } from "./ledger-events.ts";
+export type {
+  AccountRow,
+  ChannelPhase,
+  ChannelRow,
+  Closing,
+  ContractMark,
+  LedgerChange,
+  LedgerRows,
+} from "./ledger-rows.ts";
 export type { Pair, Party } from "./parties.ts";
 export { type ReadyMade, readTerms, readyMade, sourceOf } from "./ready-made/contracts.ts";
 export { type PossibleEnd, possibleEnds } from "./ready-made/describe.ts";
@@ -60,6 +71,23 @@ export {
 } from "./ready-made/game.ts";
 export type { BadTerm, GameTerms, Terms } from "./ready-made/terms.ts";
 export { decodeRecord, type EvidenceRecord, encodeRecord, isFinal } from "./record.ts";
+export type { Passed, Refusal } from "./refusal.ts";
+export type { LedgerTerms, Verify } from "./rule-context.ts";
+export { firstState } from "./rules-joint.ts";
+export { settlement } from "./rules-solo.ts";
+export {
+  type Action,
+  type ActionType,
+  type ChannelParameters,
+  type ContractToPay,
+  isCoSigned,
+  type ShownContract,
+  type ShownState,
+  type Transaction,
+  type UnsignedTransaction,
+} from "./transaction.ts";
+export { decodeTransaction, encodeTransaction, MAX_TRANSACTION_BYTES } from "./transaction-codec.ts";
+export { channelIdOf, transactionDigest } from "./transaction-digest.ts";
 export {
   type ContractTree,
   contractTree,

@@ -1,9 +1,12 @@
-import { createPublicKey, verify } from "node:crypto";
+import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
+import { invariant } from "../base/index.ts";
 
 /** p = 2^255 - 19, little-endian, with the sign bit clear. */
 const FIELD = Uint8Array.from([0xed, ...new Array<number>(30).fill(0xff), 0x7f]);
 /** What stands before the 32 bytes of the key in its SubjectPublicKeyInfo. Source: RFC 8410. */
 const KEY_INFO = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+/** What stands before the 32 bytes of a secret in its PrivateKeyInfo. Source: RFC 8410. */
+const SECRET_INFO = [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 /**
  * Whether the encoding of a point is the only one of that point: y below p, and no sign bit where x is 0, so where y is 1 or -1. Without
@@ -34,4 +37,20 @@ export function ed25519Verify(signature64: Uint8Array, message: Uint8Array, publ
   } catch {
     return false;
   }
+}
+
+function secretKey(secret32: Uint8Array): KeyObject {
+  invariant(secret32.length === 32, `an ed25519 secret has 32 bytes, got ${secret32.length}`);
+  return createPrivateKey({ key: Buffer.from([...SECRET_INFO, ...secret32]), format: "der", type: "pkcs8" });
+}
+
+/** The public key of a secret of 32 bytes: the account id on a ledger with this scheme. 32 bytes. Source: RFC 8032, 5.1.5. */
+export function ed25519PublicKey(secret32: Uint8Array): Uint8Array {
+  const info = createPublicKey(secretKey(secret32)).export({ format: "der", type: "spki" });
+  return new Uint8Array(info.subarray(-32));
+}
+
+/** The signature over a message, always the same one. 64 bytes. Source: RFC 8032, 5.1.6. */
+export function ed25519Sign(secret32: Uint8Array, message: Uint8Array): Uint8Array {
+  return new Uint8Array(sign(null, message, secretKey(secret32)));
 }

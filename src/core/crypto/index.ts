@@ -1,4 +1,4 @@
-export { ed25519Verify } from "./ed25519.ts";
+export { ed25519PublicKey, ed25519Sign, ed25519Verify } from "./ed25519.ts";
 export { hash160, hash256, ripemd160, sha256 } from "./hashes.ts";
 export { type CoinType, type KeyPaths, type KeyReference, keyPaths } from "./key-paths.ts";
 export {
