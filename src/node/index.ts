@@ -16,6 +16,7 @@ export {
   txidToDisplay,
 } from "../core/base/index.ts";
 export { addressToScript, parseTransaction, type Transaction, transactionId } from "../core/bitcoin/index.ts";
+export { CONTRACT_FUNCTIONS, CONTRACT_VARIABLES } from "../core/contract-channel/index.ts";
 export {
   type Act,
   type Actor,

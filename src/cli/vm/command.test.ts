@@ -66,6 +66,39 @@ describe("sluice vm", () => {
     });
   });
 
+  it("says where in the source a run failed, of the evidence too", async () => {
+    const files = { "c.fs": "int 1\n  +", "e.fs": "\n drop" };
+    expect(await vmCommand(files, "run", "c.fs")).toBe(1);
+    expect(err).toBe(
+      `the run failed: code, byte 1, + (opcode 50): the stack has 1 of the 2 values that are needed (${join(folder, "c.fs")}:2:3)\n`,
+    );
+    expect(await vmCommand(files, "trace", "c.fs", "--input", "e.fs", "--json")).toBe(1);
+    expect(JSON.parse(out)).toMatchObject({ part: "evidence", place: `${join(folder, "e.fs")}:2:2` });
+    err = "";
+    expect(await vmCommand(files, "run", "c.fs", "--space-gas", "0")).toBe(1);
+    expect(err).toBe("the run failed: evidence, before its first opcode: out of space gas: 2 used, 0 allowed\n");
+  });
+
+  it("says why what is left is no contract's result", async () => {
+    const files = { "c.fs": "int 0 int 1 int 10001 nil" };
+    expect(await vmCommand(files, "run", "c.fs")).toBe(0);
+    expect(out).toContain("a failed run of a contract: the amount is 10001, and at most 10000 is allowed\n");
+    out = "";
+    expect(await vmCommand(files, "run", "c.fs", "--json")).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({
+      contract_result: null,
+      no_contract_result: { type: "amount_above_granularity", actual: 10_001 },
+    });
+    out = "";
+    expect(await vmCommand({ "c.fs": "int 7" }, "run", "c.fs")).toBe(0);
+    expect(out).toContain("the stack has 1 of the 4 values");
+  });
+
+  it("puts facts on the stack, of which an empty one is the empty list", async () => {
+    expect(await vmCommand({ "c.fs": "" }, "run", "c.fs", "--facts", ",00ff", "--json")).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ stack: [[[], "00ff"]] });
+  });
+
   it("traces, and shows the gas of each place", async () => {
     const files = { "c.fs": ": f int 1 drop ; f call" };
     expect(await vmCommand(files, "trace", "c.fs")).toBe(0);

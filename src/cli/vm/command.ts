@@ -14,7 +14,7 @@ import { asFailure, Failure } from "../failure.ts";
 import { jsonLine } from "../json-line.ts";
 import { assembleFile, readProgram, readText } from "./program-file.ts";
 import { gasLines, runFields, runLines, stepFields, traceHeading, traceLine } from "./report.ts";
-import { addRunOptions, type RunOptions, runInput } from "./run-options.ts";
+import { type AskedRun, addRunOptions, askedRun, type RunOptions } from "./run-options.ts";
 import { BadVectorFile, checkVectors, type Verdict } from "./vectors.ts";
 
 type Json = { readonly json: boolean };
@@ -23,9 +23,12 @@ function print(lines: readonly string[]): void {
   process.stdout.write(lines.map((line) => `${line}\n`).join(""));
 }
 
-function failedRun(json: boolean, failure: RunFailure): Failure {
-  if (json) print([jsonLine({ type: "failed_run", ...failure, message: describeFailure(failure) })]);
-  return new Failure(EXIT.failed, "failed_run", `the run failed: ${describeFailure(failure)}`);
+function failedRun(json: boolean, asked: AskedRun, failure: RunFailure): Failure {
+  const message = describeFailure(failure);
+  const place = asked[failure.part]?.placeOf(failure.position);
+  if (json) print([jsonLine({ type: "failed_run", ...failure, place: place ?? null, message })]);
+  const where = place === undefined || failure.opcode === undefined ? "" : ` (${place})`;
+  return new Failure(EXIT.failed, "failed_run", `the run failed: ${message}${where}`);
 }
 
 function assembleCommand(file: string, { json }: Json): number {
@@ -43,19 +46,20 @@ function assembleCommand(file: string, { json }: Json): number {
 }
 
 function disassembleCommand(file: string, { json }: Json): number {
-  const lines = disassemble(readProgram(file));
+  const lines = disassemble(readProgram(file).code);
   if (json) print(lines.map((line) => jsonLine({ type: "instruction", ...line })));
   else print(lines.map(({ text, depth, position }) => `${`${"  ".repeat(depth)}${text}`.padEnd(40)} % ${position}`));
   return EXIT.ok;
 }
 
 function runCommand(file: string, options: RunOptions & Json & { readonly gas: boolean }): number {
-  const input = runInput(file, options);
+  const asked = askedRun(file, options);
+  const { input } = asked;
   const report = options.gas ? gasReport(input) : undefined;
   const outcome = report?.outcome ?? run(input);
   if (report !== undefined)
     print(options.json ? [jsonLine({ type: "gas", ...report, outcome: undefined })] : gasLines(input, report));
-  if (!outcome.ok) throw failedRun(options.json, outcome.error);
+  if (!outcome.ok) throw failedRun(options.json, asked, outcome.error);
   print(options.json ? [jsonLine(runFields(input, outcome.value))] : runLines(input, outcome.value));
   return EXIT.ok;
 }
@@ -77,9 +81,10 @@ function traced(input: RunInput, options: Json & { readonly steps: number }): Re
 }
 
 function traceCommand(file: string, options: RunOptions & Json & { readonly steps: number }): number {
-  const input = runInput(file, options);
+  const asked = askedRun(file, options);
+  const { input } = asked;
   const outcome = traced(input, options);
-  if (!outcome.ok) throw failedRun(options.json, outcome.error);
+  if (!outcome.ok) throw failedRun(options.json, asked, outcome.error);
   print(options.json ? [jsonLine(runFields(input, outcome.value))] : ["", ...runLines(input, outcome.value)]);
   return EXIT.ok;
 }

@@ -43,11 +43,25 @@ export function assembleFile(file: string): Assembly {
   return assembled.value;
 }
 
-/** Byte code: of a file whose name ends in .fs, assembled; of any other, the hexadecimal text in it. */
-export function readProgram(file: string): Uint8Array {
-  if (file.endsWith(".fs")) return assembleFile(file).code;
+/** A program that a file holds. */
+export type ProgramFile = {
+  readonly code: Uint8Array;
+  /** Where in the file the instruction stands that begins at a byte, as FILE:LINE:COLUMN; undefined for byte code. */
+  placeOf(position: number): string | undefined;
+};
+
+/** The program of a file: whose name ends in .fs, assembled; of any other, the hexadecimal text in it. */
+export function readProgram(file: string): ProgramFile {
+  if (file.endsWith(".fs")) {
+    const { code, places } = assembleFile(file);
+    const placeOf = (position: number) => {
+      const found = places.findLast((one) => one.position <= position)?.place;
+      return found === undefined ? undefined : `${file}:${found.line}:${found.column}`;
+    };
+    return { code, placeOf };
+  }
   const code = fromHex(readText(file).replace(/\s+/g, ""));
-  if (code !== undefined) return code;
+  if (code !== undefined) return { code, placeOf: () => undefined };
   throw new Failure(
     EXIT.failed,
     "source",

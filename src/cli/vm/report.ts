@@ -1,5 +1,5 @@
 import {
-  type ContractResult,
+  describeNoContractResult,
   type Finished,
   type GasReport,
   GRANULARITY,
@@ -29,28 +29,26 @@ function listed(values: readonly Value[]): string[] {
   return values.map((value) => `  ${valueText(value, WIDTH)}`);
 }
 
-function contractResultOf(finished: Finished): ContractResult | undefined {
-  const result = readContractResult(finished.stack);
-  return result.ok ? result.value : undefined;
+function resultLine(finished: Finished): string {
+  const read = readContractResult(finished.stack);
+  if (!read.ok)
+    return `no contract's result, and so a failed run of a contract: ${describeNoContractResult(read.error)}`;
+  const { amount, nonce, delay, root } = read.value;
+  const shownRoot = root === undefined ? "none" : toHex(root);
+  return `as a contract's result: amount ${grouped(amount)} of ${grouped(GRANULARITY)}, nonce ${nonce}, delay ${delay}, root ${shownRoot}`;
 }
 
 /** A finished run in lines, for people. */
 export function runLines(input: RunInput, finished: Finished): string[] {
   const { stack, secondStack, variables } = finished;
-  const result = contractResultOf(finished);
   const timeUsed = input.timeGas - finished.timeLeft;
   const lines = [stack.length === 0 ? "stack: empty" : "stack, the top first:", ...listed(stack)];
   if (secondStack.length > 0) lines.push("second stack, the top first:", ...listed(secondStack));
   if (variables.size > 0) {
     lines.push("variables:", ...[...variables].map(([key, value]) => `  ${key}: ${valueText(value, WIDTH)}`));
   }
-  if (result !== undefined) {
-    const root = result.root === undefined ? "none" : toHex(result.root);
-    lines.push(
-      `as a contract's result: amount ${grouped(result.amount)} of ${grouped(GRANULARITY)}, nonce ${result.nonce}, delay ${result.delay}, root ${root}`,
-    );
-  }
   lines.push(
+    resultLine(finished),
     `time gas:  ${grouped(timeUsed)} used of ${grouped(input.timeGas)}`,
     `space gas: ${grouped(finished.spacePeak)} at most of ${grouped(input.spaceGas)}, ${grouped(finished.spaceUsed)} at the end`,
     `made:      ${grouped(finished.createdBytes)} bytes of values, of ${grouped(input.profile.limits.createdBytes)}`,
@@ -60,7 +58,7 @@ export function runLines(input: RunInput, finished: Finished): string[] {
 
 /** The same for programs. */
 export function runFields(input: RunInput, finished: Finished): { readonly type: string } {
-  const result = contractResultOf(finished);
+  const result = readContractResult(finished.stack);
   const fields = {
     type: "run",
     stack: finished.stack.map(plain),
@@ -72,7 +70,8 @@ export function runFields(input: RunInput, finished: Finished): { readonly type:
     spaceUsed: finished.spaceUsed,
     spacePeak: finished.spacePeak,
     createdBytes: finished.createdBytes,
-    contractResult: result === undefined ? null : { ...result, root: result.root ?? null },
+    contractResult: result.ok ? { ...result.value, root: result.value.root ?? null } : null,
+    noContractResult: result.ok ? null : result.error,
   };
   return fields;
 }

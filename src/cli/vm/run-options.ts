@@ -7,8 +7,8 @@ import {
   referenceProfile,
   type Value,
 } from "../../core/vm/index.ts";
-import { fromHex } from "../../node/index.ts";
-import { readProgram } from "./program-file.ts";
+import { CONTRACT_FUNCTIONS, CONTRACT_VARIABLES, fromHex } from "../../node/index.ts";
+import { type ProgramFile, readProgram } from "./program-file.ts";
 
 /** The options of the commands that run a program, as commander gives them. */
 export type RunOptions = {
@@ -33,7 +33,7 @@ function readFacts(text: string): Value {
   const facts = text === "" ? [] : text.split(",").map(fromHex);
   const known = facts.filter((bytes) => bytes !== undefined);
   if (known.length < facts.length) throw new InvalidArgumentError("Give hexadecimal, separated by commas.");
-  return listOf(known.map(binaryValue));
+  return listOf(known.map((bytes) => (bytes.length === 0 ? listOf([]) : binaryValue(bytes))));
 }
 
 export function addRunOptions(command: Command): Command {
@@ -46,22 +46,31 @@ export function addRunOptions(command: Command): Command {
     .option("--height <number>", "height that the opcode of this name pushes", readWhole, 0)
     .option("--time-gas <number>", "time gas of the run", readWhole, 100_000)
     .option("--space-gas <number>", "space gas of the run", readWhole, 100_000)
-    .option("--variables <number>", "greatest key of a variable", readWhole, 20)
-    .option("--functions <number>", "definitions that a run may make", readWhole, 10)
+    .option("--variables <number>", "greatest key of a variable", readWhole, CONTRACT_VARIABLES)
+    .option("--functions <number>", "definitions that a run may make", readWhole, CONTRACT_FUNCTIONS)
     .option(
       "--facts <hex,hex>",
-      "a list that stands on the stack before the code: root, contract id, channel id, ...",
+      "a list that stands on the stack before the code: root (empty for none), contract id, channel id, ...",
       readFacts,
     );
 }
 
 const VERSIONS = { "0": 0, "1": 1, "2": 2 } as const;
 
+/** A run as a command line asks for it. */
+export type AskedRun = {
+  readonly input: RunInput;
+  readonly code: ProgramFile;
+  readonly evidence: ProgramFile | undefined;
+};
+
 /** What the machine is given, of a contract's file and the options. */
-export function runInput(file: string, options: RunOptions): RunInput {
-  return {
-    evidence: options.input === undefined ? new Uint8Array(0) : readProgram(options.input),
-    code: readProgram(file),
+export function askedRun(file: string, options: RunOptions): AskedRun {
+  const evidence = options.input === undefined ? undefined : readProgram(options.input);
+  const code = readProgram(file);
+  const input = {
+    evidence: evidence?.code ?? new Uint8Array(0),
+    code: code.code,
     facts: options.facts,
     version: VERSIONS[options.opcodes],
     height: options.height,
@@ -71,4 +80,5 @@ export function runInput(file: string, options: RunOptions): RunInput {
     functionLimit: options.functions,
     profile: options.profile === "ledger" ? ledgerProfile : referenceProfile,
   };
+  return { input, code, evidence };
 }

@@ -1,6 +1,8 @@
 export type { LedgerDomain } from "./actions.ts";
 export { type Applied, applyTransaction, leastFee } from "./apply.ts";
 export {
+  CONTRACT_FUNCTIONS,
+  CONTRACT_VARIABLES,
   type ContractProgram,
   type FailedRun,
   isProgramOf,

@@ -72,6 +72,19 @@ describe("assemble", () => {
     });
   });
 
+  it("says where in the source each instruction stands, a macro's where it is used", () => {
+    const assembled = assemble("macro m dup drop ;\n: f int 5 m ;\n f binary 3 YWJj");
+    expect(assembled.ok && assembled.value.places).toEqual([
+      { position: 0, place: { line: 2, column: 1 } },
+      { position: 1, place: { line: 2, column: 5 } },
+      { position: 2, place: { line: 2, column: 11 } },
+      { position: 3, place: { line: 2, column: 11 } },
+      { position: 4, place: { line: 2, column: 13 } },
+      { position: 5, place: { line: 3, column: 2 } },
+      { position: 42, place: { line: 3, column: 4 } },
+    ]);
+  });
+
   it("takes bytes as they are after #", () => {
     expect(hexOf("int 1 #FF00 dup")).toBe("8dff0015");
   });

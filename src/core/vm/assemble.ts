@@ -10,6 +10,8 @@ export type Assembly = {
   readonly variables: ReadonlyMap<string, number>;
   /** The functions that the text names, by their hashes (hexadecimal). */
   readonly functions: ReadonlyMap<string, string>;
+  /** The word of the source that made each instruction, by the byte at which that begins, ascending. For a macro's words, where it is used. */
+  readonly places: readonly { readonly position: number; readonly place: Place }[];
   /** What is allowed and hardly meant. */
   readonly warnings: readonly SourceProblem[];
 };
@@ -178,11 +180,13 @@ function variableOf(word: Word, { variables, warnings }: Names): number {
 
 const INT_WORDS = new Set(["int", "int0", "int1", "int2", "int4"]);
 
-/** Byte code of some words. */
-function codeOf(words: readonly Word[], names: Names): Uint8Array {
+/** Byte code of some words; `placed` is called for each that made some. */
+function codeOf(words: readonly Word[], names: Names, placed: (position: number, place: Place) => void): Uint8Array {
   const parts: Uint8Array[] = [];
+  let position = 0;
   for (let i = 0; i < words.length; i++) {
     const word = words[i] as Word;
+    placed(position, word.place);
     const [next, afterNext] = [words[i + 1], words[i + 2]];
     const opcode = OPCODES.get(word.text);
     const hash = names.functions.get(word.text);
@@ -197,6 +201,7 @@ function codeOf(words: readonly Word[], names: Names): Uint8Array {
     else if (opcode !== undefined) parts.push(Uint8Array.of(opcode));
     else if (hash !== undefined) parts.push(binaryPush(hash));
     else parts.push(keyPush(variableOf(word, names)));
+    position += parts.at(-1)?.length ?? 0;
   }
   return concatBytes(...parts);
 }
@@ -211,7 +216,7 @@ function nameFunctions(words: readonly Word[], names: Names): void {
     const end = endOf(words, i + 2, word, "the function");
     const body = words.slice(i + 2, end);
     uses.push(...body.map((used) => ({ word: used, within: name.text })));
-    const hash = sha256(codeOf(body, names));
+    const hash = sha256(codeOf(body, names, () => {}));
     if (names.functions.has(name.text)) refuse(name, `there are two functions ${name.text}`);
     names.functions.set(name.text, hash);
     i = end;
@@ -251,9 +256,10 @@ function assembleOrThrow(source: string): Assembly {
   nameFunctions(words, names);
   const clash = words.find(({ text }) => macros.has(text) && names.functions.has(text));
   if (clash !== undefined) refuse(clash, `${clash.text} is a macro and a function`);
-  const code = codeOf(withoutNames(words), names);
+  const places: { readonly position: number; readonly place: Place }[] = [];
+  const code = codeOf(withoutNames(words), names, (position, place) => places.push({ position, place }));
   const functions = new Map([...names.functions].map(([name, hash]) => [name, toHex(hash)]));
-  return { code, variables: names.variables, functions, warnings: distinct(names.warnings) };
+  return { code, variables: names.variables, functions, places, warnings: distinct(names.warnings) };
 }
 
 /**

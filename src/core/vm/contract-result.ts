@@ -1,4 +1,4 @@
-import { err, ok, type Result } from "../base/index.ts";
+import { assertNever, err, ok, type Result } from "../base/index.ts";
 import { isList, type Value } from "./value.ts";
 
 /** The whole stakes: an amount is in parts of this. */
@@ -21,6 +21,22 @@ export type NoContractResult =
   | { readonly type: "root_shape" }
   | { readonly type: "not_an_int"; readonly what: "amount" | "nonce" | "delay" }
   | { readonly type: "amount_above_granularity"; readonly limit: number; readonly actual: number };
+
+/** The same in words. */
+export function describeNoContractResult(problem: NoContractResult): string {
+  switch (problem.type) {
+    case "too_few_values":
+      return `the stack has ${problem.found} of the ${problem.needed} values`;
+    case "root_shape":
+      return "the root, on top, has neither 32 bytes nor is it the empty list";
+    case "not_an_int":
+      return `the ${problem.what} is not an int`;
+    case "amount_above_granularity":
+      return `the amount is ${problem.actual}, and at most ${problem.limit} is allowed`;
+    default:
+      return assertNever(problem);
+  }
+}
 
 function readRoot(value: Value | undefined): Result<Uint8Array | undefined, NoContractResult> {
   if (value instanceof Uint8Array && value.length === 32) return ok(value);

@@ -1,5 +1,11 @@
 export { type Assembly, assemble, binaryPush, intPush } from "./assemble.ts";
-export { type ContractResult, GRANULARITY, type NoContractResult, readContractResult } from "./contract-result.ts";
+export {
+  type ContractResult,
+  describeNoContractResult,
+  GRANULARITY,
+  type NoContractResult,
+  readContractResult,
+} from "./contract-result.ts";
 export { disassemble, instructionText, type Line } from "./disassemble.ts";
 export { describeFailure, type Failure, type Reason } from "./failure.ts";
 export { type GasReport, type GasRow, gasReport } from "./gas-report.ts";
