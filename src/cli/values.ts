@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "commander";
-import type { PeerAddress } from "../node/index.ts";
+import { asNodeId, fromHex, type NodeId, type PeerAddress } from "../node/index.ts";
 
 /** `host:port`, `[::1]:port` or `:port`. Commander prints what is thrown, and ends with the code of bad usage. */
 export function readAddress(text: string): PeerAddress {
@@ -7,6 +7,16 @@ export function readAddress(text: string): PeerAddress {
   const [, ipv6, host, digits] = found ?? [];
   if (digits === undefined) throw new InvalidArgumentError("Give it as host:port, for example 127.0.0.1:9745.");
   return { host: ipv6 ?? (host || "127.0.0.1"), port: readPort(digits) };
+}
+
+/** `NODEID@host:port`: who a peer is, and where. */
+export function readPeer(text: string): { readonly nodeId: NodeId; readonly address: PeerAddress } {
+  const [, id, address] = /^(0[23][0-9a-fA-F]{64})@(.+)$/.exec(text) ?? [];
+  const bytes = id === undefined ? undefined : fromHex(id);
+  if (bytes === undefined || address === undefined) {
+    throw new InvalidArgumentError("Give it as its node id of 66 hexadecimal digits, @, and host:port.");
+  }
+  return { nodeId: asNodeId(bytes), address: readAddress(address) };
 }
 
 export function readPort(text: string): number {

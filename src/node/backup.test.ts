@@ -35,7 +35,7 @@ async function backedUp() {
 describe("the bytes of a backup", () => {
   it("hold what they were made of, and open with the seed alone", async () => {
     const { scene, backup } = await backedUp();
-    const bytes = sealBackup(backup, SEED, systemRandom());
+    const bytes = await sealBackup(backup, SEED, systemRandom());
     expect(openBackup(bytes, SEED)).toEqual({ ok: true, value: backup });
     expect(Buffer.from(bytes).includes("funding")).toBe(false);
     const wrong = openBackup(bytes, new Uint8Array(64).fill(6));
@@ -45,7 +45,7 @@ describe("the bytes of a backup", () => {
 
   it("are refused with one bit changed, cut off or too long, wherever", async () => {
     const { scene, backup } = await backedUp();
-    const bytes = sealBackup(backup, SEED, systemRandom());
+    const bytes = await sealBackup(backup, SEED, systemRandom());
     const types = new Set<string>();
     for (let at = 0; at < bytes.length; at += at < 60 ? 1 : 997) {
       const changed = bytes.slice();
@@ -113,7 +113,7 @@ describe("a node's backup", () => {
       expect(known).toEqual(await store.published(0, number));
       expect(known.commitments.length).toBeGreaterThan(0);
     }
-    const again = await takeBackup(copy, "regtest", backup.createdAt);
+    const again = await takeBackup(await copy.load(), copy, backup);
     expect(again.past).toEqual(backup.past);
     expect(again.channels.map(({ stage }) => stage)).toMatchObject([{ stage: "failed", stale: true, errorDue: true }]);
     await scene.world.stop();

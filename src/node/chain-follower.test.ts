@@ -121,6 +121,7 @@ class BlockRows {
       commitments: unused,
       published: unused,
       moments: unused,
+      peerCopy: unused,
       replayRows: unused,
       close: async () => {},
     };

@@ -102,6 +102,11 @@ export class ChainFollower {
     this.blocks = options.blocks.toSorted((a, b) => a.height - b.height);
   }
 
+  /** The newest blocks processed, as they are stored. */
+  get known(): readonly ChainBlockRow[] {
+    return [...this.blocks];
+  }
+
   /** Height of the newest block processed; 0 on a new node before `start`. */
   get height(): number {
     return this.blocks.at(-1)?.height ?? 0;

@@ -39,6 +39,7 @@ async function setUp() {
     handlers: {
       onPacket: () => undefined,
       onViolation: () => undefined,
+      onCopy: () => undefined,
       onAuthenticate: () => "judge",
       onReady: () => undefined,
       channels: () => [],

@@ -103,6 +103,7 @@ class Desk {
         onPacket: (batch, from, packet, number, acknowledge) =>
           channels.receive(batch, from, packet, number, acknowledge),
         onViolation: (batch, from, error, channel) => channels.violated(batch, from, error, channel),
+        onCopy: () => undefined,
         onAuthenticate: (batch, from, described) => channels.shown(batch, from, described),
         onReady: (batch, from) => channels.ready(batch, from),
         channels: (from) => channels.authentication(from),

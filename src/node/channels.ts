@@ -20,12 +20,16 @@ import {
   beginDual,
   type ChannelError,
   type ChannelEvent,
+  type ChannelRows,
+  type ChannelState,
   type Context,
   describeError,
   fundingFeeRate,
   type Input,
   type OpenRequest,
   reactionTo,
+  rowsOf,
+  type Side,
   type Tell,
 } from "../core/payment-channel/index.ts";
 import {
@@ -176,6 +180,11 @@ export class Channels {
     return [...this.runners.values(), ...this.ended];
   }
 
+  /** The number that the next channel gets, and the rows of those that are live. */
+  rows(): { readonly nextChannelIndex: number; readonly channels: readonly ChannelRows[] } {
+    return { nextChannelIndex: this.nextIndex, channels: this.live().map(({ state }) => rowsOf(state)) };
+  }
+
   /** Those that are neither closed nor abandoned. */
   live(): readonly ChannelRunner[] {
     return [...this.runners.values()];
@@ -230,6 +239,25 @@ export class Channels {
     if (others?.size === 0) this.bySession.delete(session);
     this.ended.push(runner);
     if (this.ended.length > ENDED_SHOWN) this.ended.shift();
+  }
+
+  /** The data are known to be an old copy. */
+  get isOld(): boolean {
+    return this.old;
+  }
+
+  /** Whether rows that were ours once say of what we did more than we know. */
+  isBehind({ nextChannelIndex, channels }: ReturnType<Channels["rows"]>): boolean {
+    if (nextChannelIndex > this.nextIndex) return true;
+    return channels.some(({ id, commitments }) => {
+      const state = this.find(id)?.state;
+      return commitments.some(({ holder, number }) => number > (state ? (newestNumber(state, holder) ?? -1) : number));
+    });
+  }
+
+  /** Whether a live channel with the peer has an anchor in a block. */
+  isFunded(session: Session): boolean {
+    return this.of(session).some(({ state }) => state.funding?.confirmedHeight !== undefined);
   }
 
   /** Whether any channel with the peer is live, or damaged. */
@@ -487,7 +515,7 @@ export class Channels {
   }
 
   /** The data are an old copy: every channel goes into recovery mode with the one that proved it. */
-  private recover(batch: Batch): void {
+  recover(batch: Batch): void {
     if (this.old) return;
     this.old = true;
     for (const runner of this.live()) runner.run(batch, { type: "recover" });
@@ -575,6 +603,8 @@ export class Channels {
     this.records.stage(runner.state, stage);
     if (stage === "buried" || stage === "abandoned") {
       this.retire(runner);
+      const { session } = runner;
+      if (!this.has(session)) batch.change({ type: "peer_copy_removed", peer: session.peer.index });
       this.records.close(batch, runner.state);
     }
     batch.afterCommit(() =>
@@ -596,6 +626,10 @@ const TOO_OLD: ChannelError = {
   rule: "B2-35",
   detail: "the node runs on an old copy of its data",
 };
+
+function newestNumber({ commitments: { local, remote } }: ChannelState, holder: Side): number | undefined {
+  return holder === "local" ? local?.number : remote.at(-1)?.number;
+}
 
 /** Tells a peer that there is no such channel with it. */
 function refuse(batch: Batch, session: Session, channelId: ChannelId, problem: string): void {

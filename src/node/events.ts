@@ -72,6 +72,11 @@ export type NodeEvent =
    * listener that the node was started with.
    */
   | ({ readonly type: "channel_damaged" } & DamagedChannel)
+  /**
+   * The data are an old copy, and a peer keeps a copy with channels that they know nothing of: to be restored from it. `createdAt` is in
+   * milliseconds since 1970.
+   */
+  | { readonly type: "newer_copy"; readonly peer: NodeId; readonly createdAt: number; readonly channels: number }
   /** A peer broke a rule, or a message of it could not be read. */
   | { readonly type: "violation"; readonly peer: NodeId; readonly problem: string }
   /** Our commitment of the channel should pay `wanted`, in satoshi per 1000 bytes, and we can't: it pays `feeRate`. Spec: B2-25. */

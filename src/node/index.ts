@@ -3,12 +3,14 @@ export { Chain, embeddedChain, serveChain } from "../adapters/chain-embedded/ind
 export { DEFAULT_PORT } from "../adapters/p2p-tcp/index.ts";
 export { systemClock } from "../adapters/system/index.ts";
 export {
+  asNodeId,
   asPaymentHash,
   assertNever,
   equalBytes,
   fromHex,
   type Msat,
   msat,
+  type NodeId,
   type Result,
   type Satoshi,
   sat,
@@ -47,9 +49,18 @@ export type {
 } from "./channel-records.ts";
 export type { ChannelSummary, CommitmentSummary, HtlcSummary } from "./channel-summary.ts";
 export type { OpenChannelRequest } from "./channels.ts";
+export type { CopyPolicy } from "./copies.ts";
 export type { Listener, NodeEvent } from "./events.ts";
 export { type ExplainedChannels, type ExplainStoppedOptions, explainStopped } from "./explain-stopped.ts";
 export { NodeHalted, type NodeOptions, type RequestError, SluiceNode, startNode } from "./node.ts";
 export { DataDirectoryUnusable, type OpenNodeOptions, openNode } from "./open-node.ts";
 export type { Replay, ReplayDifference, ReplayedStep, ReplayTo } from "./replay.ts";
-export { describeRestoreError, type Restored, type RestoreError, restoreNode } from "./restore-node.ts";
+export {
+  describeRestoreError,
+  type Keeper,
+  type Restored,
+  type RestoreError,
+  type RestoreOptions,
+  type RestoreSource,
+  restoreNode,
+} from "./restore-node.ts";

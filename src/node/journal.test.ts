@@ -175,6 +175,39 @@ describe("the journal", () => {
     expect(halts).toEqual([cause]);
   });
 
+  it("reads what is durable: after the commit under way, after a stop, and never after a failure", async () => {
+    let fail = false;
+    const { clock, committed, journal } = setUp(async () => {
+      if (fail) throw new Error("no disk");
+    });
+    let copy = 0;
+    const write = (next: number) =>
+      journal.post("other", (batch) => {
+        copy = next;
+        batch.change(change(next));
+      });
+    const read = () => ({ copy, committed: committed.length, newest: journal.newest });
+    write(1);
+    const first = watch(journal.durable(read));
+    write(2);
+    await clock.run();
+    expect(first.result).toEqual({ copy: 2, committed: 1, newest: 1 });
+    const stopped = setUp();
+    stopped.journal.post("other", (batch) => batch.change(change(7)));
+    const stopping = stopped.journal.stop(new Error("stopped"));
+    await stopped.clock.run();
+    await stopping;
+    expect(await stopped.journal.durable(() => stopped.journal.newest)).toBe(0);
+    fail = true;
+    write(3);
+    const failed = watch(journal.durable(read));
+    await clock.run();
+    expect(failed.cause).toMatchObject({ message: "no disk" });
+    await expect(journal.durable(read)).rejects.toThrow("no disk");
+    await journal.stop(new Error("stopped"));
+    await expect(journal.durable(read)).rejects.toThrow("no disk");
+  });
+
   it("stops after the commit that is under way, whose effects it performs, and refuses the rest", async () => {
     let release = (): void => undefined;
     const { clock, journal, committed } = setUp(() => new Promise((resolve) => (release = resolve)));

@@ -62,6 +62,8 @@ export class Journal {
   private running = false;
   private scheduled = false;
   private halted: { readonly cause: unknown } | undefined;
+  /** It was stopped while all was well: what was run is durable, and nothing else will be. */
+  private complete = false;
   private idle: (() => void)[] = [];
 
   constructor(options: {
@@ -109,6 +111,31 @@ export class Journal {
     this.schedule();
   }
 
+  /**
+   * What `read` gives when everything that was run is durable, between two batches; after `stop` too. Rejects once a commit has failed:
+   * the working copies are ahead of the store then.
+   */
+  async durable<T>(read: () => T): Promise<T> {
+    if (this.complete) {
+      await this.settled();
+      if (this.complete) return read();
+    }
+    return new Promise((resolve, reject) => {
+      if (this.halted !== undefined) {
+        reject(this.halted.cause);
+        return;
+      }
+      const run = (batch: Batch) => batch.afterCommit(() => resolve(read()));
+      this.lanes.other.push({ run, refuse: reject });
+      this.schedule();
+    });
+  }
+
+  /** The number of the newest batch that is durable. */
+  get newest(): number {
+    return this.sequence;
+  }
+
   /** Resolves when nothing waits and nothing runs. */
   settled(): Promise<void> {
     if (!this.running && !this.scheduled) return Promise.resolve();
@@ -117,7 +144,10 @@ export class Journal {
 
   /** Refuses everything from now on. What is being committed is finished. */
   async stop(cause: unknown): Promise<void> {
-    if (this.halted === undefined) this.refuseAll(cause);
+    if (this.halted === undefined) {
+      this.refuseAll(cause);
+      this.complete = true;
+    }
     await this.settled();
   }
 
@@ -159,6 +189,7 @@ export class Journal {
     } catch (cause) {
       for (const work of works) work.refuse(cause);
       this.refuseAll(cause);
+      this.complete = false;
       this.onHalt(cause);
     }
   }

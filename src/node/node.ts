@@ -33,13 +33,14 @@ import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { DamagedChannel, Store, StoredNode } from "../ports/store.ts";
 import type { PeerAddress, Transport } from "../ports/transport.ts";
-import { sealBackup, takeBackup } from "./backup.ts";
+import { type Backup, type Snapshot, sealBackup, takeBackup } from "./backup.ts";
 import { BackupWriter } from "./backup-writer.ts";
 import { ChainFollower } from "./chain-follower.ts";
 import { ChannelRecords } from "./channel-records.ts";
 import type { ChannelRunner, Surroundings } from "./channel-runner.ts";
 import { type ChannelSummary, summary } from "./channel-summary.ts";
 import { Channels, type InputCheck, type OpenChannelRequest } from "./channels.ts";
+import { Copies, type CopyPolicy } from "./copies.ts";
 import { Events, type Listener, type NodeEvent } from "./events.ts";
 import { FeeSource } from "./fee-source.ts";
 import { InputLog } from "./input-log.ts";
@@ -68,6 +69,8 @@ export type NodeOptions = {
    * rows are damaged: it must not take the place of one that has them. See `openBackup`.
    */
   readonly writeBackup?: (bytes: Uint8Array, isWhole: boolean) => Promise<void>;
+  /** Copies of the data with peers, and those of peers here. Absent: neither. */
+  readonly copies?: CopyPolicy | undefined;
   /**
    * Keeps what channels are given, so that they can be replayed: at least so many of the newest inputs of each, 1 to 100,000. They take room
    * and time: see decision 0028. Absent: none are kept.
@@ -137,6 +140,7 @@ export class SluiceNode {
   private readonly fees: FeeSource;
   private readonly stalls: StallWatch;
   private readonly backups: BackupWriter | undefined;
+  private readonly copies: Copies;
   private readonly buffer = createCommitmentBuffer();
   /** The request that is being looked up or run for a payment's id. */
   private readonly paying = new Map<string, Promise<unknown>>();
@@ -148,7 +152,7 @@ export class SluiceNode {
 
   /** Use `startNode`. */
   constructor(options: NodeOptions, stored: StoredNode) {
-    const { chain, clock, store, random, transport } = options;
+    const { chain, clock, store, random, transport, seed } = options;
     const coin = chain.network === "main" ? 0 : 1;
     this.options = options;
     this.signer = seedSigner(options.seed, coin);
@@ -158,12 +162,14 @@ export class SluiceNode {
     const { events, signer } = this;
     if (options.listener !== undefined) events.subscribe(options.listener);
     const { writeBackup } = options;
-    if (writeBackup !== undefined) {
+    const copies = options.copies ?? { send: false, keep: false };
+    if (writeBackup !== undefined || copies.send) {
       this.backups = new BackupWriter({
         clock,
         write: async () => {
-          const backup = await takeBackup(store, chain.network, clock.now());
-          await writeBackup(sealBackup(backup, options.seed, random), backup.missing.length === 0);
+          const backup = await this.takeBackup();
+          await this.copies.renew(backup);
+          await writeBackup?.(await sealBackup(backup, seed, random, this.pause), backup.missing.length === 0);
         },
         onTrouble: (cause) => {
           const reason = cause instanceof Error ? cause.message : String(cause);
@@ -222,6 +228,17 @@ export class SluiceNode {
       events,
       handlers: this.sessionHandlers(),
     });
+    this.copies = new Copies({
+      policy: copies,
+      ...{ store, clock, random, seed, events },
+      journal: this.journal,
+      sessions: () => this.peers.all(),
+      isFunded: (session) => this.channelSet.isFunded(session),
+      isOld: () => this.channelSet.isOld,
+      isBehind: (copy) => this.channelSet.isBehind(copy),
+      onOld: (batch) => this.channelSet.recover(batch),
+      unknown: ({ channels }) => channels.filter(({ id }) => this.channelSet.find(id) === undefined).length,
+    });
     this.stalls = new StallWatch({
       clock,
       journal: this.journal,
@@ -261,13 +278,19 @@ export class SluiceNode {
         this.channelSet.receive(batch, session, packet, number, acknowledge),
       onViolation: (batch, session, error, channel) => this.channelSet.violated(batch, session, error, channel),
       onAuthenticate: (batch, session, channels) => this.channelSet.shown(batch, session, channels),
+      onCopy: (batch, session, family, packet) => this.copies.receive(batch, session, family, packet),
       onReady: (batch, session) => {
         this.channelSet.ready(batch, session);
+        this.copies.ready(batch, session);
         batch.afterCommit(() => this.events.emit({ type: "peer_ready", peer: session.nodeId }));
       },
       channels: (session) => this.channelSet.authentication(session),
       hasChannels: (session) => this.channelSet.has(session),
-      features: this.policy.prestage ? ["prestage", "dual_funding"] : ["dual_funding"],
+      features: [
+        "dual_funding",
+        ...(this.policy.prestage ? (["prestage"] as const) : []),
+        ...(this.options.copies?.keep === true ? (["keeps_copies"] as const) : []),
+      ],
     };
   }
 
@@ -311,6 +334,33 @@ export class SluiceNode {
     };
   }
 
+  /** The bytes of a backup as of now, for `openBackup` and `restoreNode`. Rejects with StoreError, or where the node has halted. */
+  async backup(): Promise<Uint8Array> {
+    const { seed, random } = this.options;
+    return sealBackup(await this.takeBackup(), seed, random, this.pause);
+  }
+
+  private readonly pause = () => new Promise<void>((resolve) => this.options.clock.soon(resolve));
+
+  private async takeBackup(): Promise<Backup> {
+    const { store, chain, clock } = this.options;
+    const about = { network: chain.network, createdAt: clock.now() };
+    return takeBackup(await this.snapshot(), store, about, this.pause);
+  }
+
+  /** What a backup has, from the working copies: reading it all from the store would take long where channels are many. */
+  private snapshot(): Promise<Snapshot> {
+    return this.journal.durable(() => ({
+      sequence: this.journal.newest,
+      ...this.channelSet.rows(),
+      damaged: this.channelSet.damaged.all(),
+      ...this.peers.rows(),
+      ...this.payments.rows(),
+      ...this.wallet.rows(),
+      blocks: this.follower.known,
+    }));
+  }
+
   /** The chain first, then what should be on it, then the peers. Rejects with ChainError where the chain is away. */
   async start(): Promise<void> {
     await this.options.chain.connect();
@@ -327,6 +377,9 @@ export class SluiceNode {
       this.journal.post("other", (batch) => this.channelSet.touchAll(batch));
     });
     this.stalls.start();
+    this.copies.start();
+    // What is stored may be newer than the newest backup.
+    this.backups?.urgent();
   }
 
   /** A transaction entered the mempool: it may pay us, or concern a channel. */
@@ -361,6 +414,7 @@ export class SluiceNode {
     this.follower.stop();
     this.fees.stop();
     this.stalls.stop();
+    this.copies.stop();
     await this.peers.stop();
     await this.stopRecords();
     const stopped = new NodeHalted(new Error("the node was stopped"));
@@ -389,6 +443,7 @@ export class SluiceNode {
     this.follower.stop();
     this.fees.stop();
     this.stalls.stop();
+    this.copies.stop();
     await this.peers.stop();
     this.payments.abandonWaiting(new NodeHalted(cause));
     this.events.emit({ type: "halted", cause });

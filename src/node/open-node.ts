@@ -1,10 +1,13 @@
+import { existsSync } from "node:fs";
 import { tcpTransport } from "../adapters/p2p-tcp/index.ts";
 import { openSqliteStore } from "../adapters/store-sqlite/index.ts";
 import { systemClock, systemRandom } from "../adapters/system/index.ts";
 import { keyPaths, seedSigner } from "../core/crypto/index.ts";
 import type { ChannelPolicy } from "../core/payment-channel/index.ts";
 import type { BitcoinChain } from "../ports/bitcoin-chain.ts";
-import { writeBackupFile } from "./backup-file.ts";
+import { openBackup } from "./backup.ts";
+import { readBackupFile, writeBackupFile } from "./backup-file.ts";
+import type { CopyPolicy } from "./copies.ts";
 import { backupPath, describeDataDirectoryError, openSeed, prepareDirectory } from "./data-directory.ts";
 import type { Listener } from "./events.ts";
 import { type SluiceNode, startNode } from "./node.ts";
@@ -18,6 +21,8 @@ export type OpenNodeOptions = {
    * without them go to a file of that name and `.incomplete`.
    */
   readonly backup?: string;
+  /** Copies of the data with peers, and those of peers here; by default both. */
+  readonly copies?: CopyPolicy;
   readonly policy?: Partial<ChannelPolicy>;
   /** Satoshi per 1000 virtual bytes, where the chain has no estimate. */
   readonly fallbackFeeRate?: number;
@@ -49,6 +54,8 @@ export async function openNode(options: OpenNodeOptions): Promise<SluiceNode> {
   try {
     const seed = openSeed(directory, (await store.sequence()) === 0, random);
     if (!seed.ok) throw new DataDirectoryUnusable(describeDataDirectoryError(seed.error));
+    const backup = options.backup ?? backupPath(directory);
+    await requireOlder(backup, seed.value, await store.sequence());
     const coin = chain.network === "main" ? 0 : 1;
     const signer = seedSigner(seed.value, coin);
     const nodeKey = keyPaths(coin).nodeKey();
@@ -61,10 +68,8 @@ export async function openNode(options: OpenNodeOptions): Promise<SluiceNode> {
       clock,
       random,
       seed: seed.value,
-      writeBackup: (bytes, isWhole) => {
-        const path = options.backup ?? backupPath(directory);
-        return writeBackupFile(isWhole ? path : `${path}.incomplete`, bytes);
-      },
+      writeBackup: (bytes, isWhole) => writeBackupFile(isWhole ? backup : `${backup}.incomplete`, bytes),
+      copies: options.copies ?? { send: true, keep: true },
       ...(policy === undefined ? {} : { policy }),
       ...(fallbackFeeRate === undefined ? {} : { fallbackFeeRate }),
       ...(replayInputs === undefined ? {} : { replayInputs }),
@@ -74,4 +79,21 @@ export async function openNode(options: OpenNodeOptions): Promise<SluiceNode> {
     await store.close();
     throw cause;
   }
+}
+
+/**
+ * Throws where a node on this store would put its backup in the place of something better: of its own newer one, which shows that the data
+ * are an old copy, or of another node's. What is there and is no whole backup may be replaced.
+ */
+async function requireOlder(path: string, seed: Uint8Array, sequence: number): Promise<void> {
+  if (!existsSync(path)) return;
+  const opened = openBackup(await readBackupFile(path), seed);
+  if (!opened.ok) {
+    if (opened.error.type !== "backup_of_another_seed") return;
+    throw new DataDirectoryUnusable(`${path} is the backup of another seed phrase: choose another place for this one`);
+  }
+  if (opened.value.sequence <= sequence) return;
+  throw new DataDirectoryUnusable(
+    `${path} is newer than the data: they are an old copy, which must not be used; restore a new directory from the backup`,
+  );
 }

@@ -57,6 +57,15 @@ export class Payments {
     }
   }
 
+  /** What is open of them, as it is stored. */
+  rows(): { readonly openInvoices: readonly InvoiceRow[]; readonly pendingPayments: readonly PaymentRow[] } {
+    const pending = [...this.byHtlc.values()].map((id) => this.pending.get(id));
+    return {
+      openInvoices: [...this.invoices.values()],
+      pendingPayments: pending.filter((payment) => payment !== undefined),
+    };
+  }
+
   pendingPayment(id: string): PaymentRow | undefined {
     return this.pending.get(id);
   }

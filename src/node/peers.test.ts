@@ -50,6 +50,7 @@ class Host {
       handlers: {
         onPacket: () => undefined,
         onViolation: () => undefined,
+        onCopy: () => undefined,
         onAuthenticate: () => "judge",
         onReady: () => undefined,
         channels: () => [],

@@ -98,6 +98,12 @@ export class Peers {
     return [...this.sessions.values()];
   }
 
+  /** What is stored of them. */
+  rows(): { readonly peers: readonly PeerRow[]; readonly streams: readonly StreamRow[] } {
+    const stored = this.all().flatMap((session) => session.rows ?? []);
+    return { peers: stored.map(({ peer }) => peer), streams: stored.map(({ stream }) => stream) };
+  }
+
   listen(address: PeerAddress): Promise<PeerAddress> {
     return this.transport.listen(address, (connection) => this.connected(connection, undefined));
   }

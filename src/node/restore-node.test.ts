@@ -35,15 +35,21 @@ describe("restoring a data directory", () => {
     const { world, alice, bob } = scene;
     for (const channel of [0, 1]) await scene.pay(alice, bob, channel);
     expect((await world.outcome(alice.node.closeChannel(1))).ok).toBe(true);
-    const backup = await takeBackup(alice.store, "regtest", 1_700_000_000_000);
-    await writeBackupFile(file, sealBackup(backup, seedOf(PHRASE), systemRandom()));
+    const backup = await takeBackup(await alice.store.load(), alice.store, {
+      network: "regtest",
+      createdAt: 1_700_000_000_000,
+    });
+    await writeBackupFile(file, await sealBackup(backup, seedOf(PHRASE), systemRandom()));
     expect(await restore("new", { seedPhrase: `  ${PHRASE.toUpperCase()}\n` })).toEqual({
       ok: true,
-      value: { network: "regtest", createdAt: 1_700_000_000_000, channels: 3 },
+      value: {
+        ...{ from: { type: "file" }, unanswered: [] },
+        ...{ network: "regtest", createdAt: 1_700_000_000_000, channels: 3 },
+      },
     });
     expect(readFileSync(join(folder, "new", "seed-phrase"), "utf8").trim()).toBe(PHRASE);
     const store = await openSqliteStore({ directory: join(folder, "new") });
-    const again = await takeBackup(store, "regtest", backup.createdAt);
+    const again = await takeBackup(await store.load(), store, backup);
     await store.close();
     expect(again.channels.map(({ stage }) => [stage.stage, stage.stale])).toEqual([
       ["failed", true],
@@ -53,15 +59,19 @@ describe("restoring a data directory", () => {
     const channels = again.channels.map((rows, at) => ({ ...rows, stage: backup.channels[at]?.stage }));
     const streams = backup.streams.map((row) => ({ ...row, received: 0, receivedDigest: new Uint8Array(32) }));
     const nextChannelIndex = again.nextChannelIndex - 100;
-    expect({ ...again, channels, nextChannelIndex }).toEqual({ ...backup, streams });
+    const sequence = again.sequence - 1;
+    expect({ ...again, sequence, channels, nextChannelIndex }).toEqual({ ...backup, streams });
     await world.stop();
   });
 
   it("refuses what is no backup of this phrase, says why, and leaves nothing", async () => {
     const scene = await new CopyScene().open();
-    const backup = await takeBackup(scene.alice.store, "regtest", 0);
+    const backup = await takeBackup(await scene.alice.store.load(), scene.alice.store, {
+      network: "regtest",
+      createdAt: 0,
+    });
     await scene.world.stop();
-    const bytes = sealBackup(backup, seedOf(PHRASE), systemRandom());
+    const bytes = await sealBackup(backup, seedOf(PHRASE), systemRandom());
     const cases = [
       [bytes.slice(0, -1), {}, "backup_length"],
       [bytes.map((byte, at) => (at === 700 ? byte ^ 4 : byte)), {}, "backup_damaged"],

@@ -19,7 +19,7 @@ export async function restoreInto(store: Store, backup: Backup): Promise<void> {
   for (const row of peers) changes.push({ type: "peer", row });
   for (const row of streams) changes.push({ type: "stream", row: forgotten(row) });
   for (const rows of backup.channels) {
-    const past = backup.past.find(({ channel }) => channel === rows.channel.index);
+    const past = backup.past.filter(({ channel }) => channel === rows.channel.index);
     for (const change of channelChanges(rows, past)) {
       changes.push({ type: "channel", channel: rows.channel.index, change });
     }
@@ -29,7 +29,8 @@ export async function restoreInto(store: Store, backup: Backup): Promise<void> {
   for (const row of coins) changes.push({ type: "coin", row });
   changes.push({ type: "wallet_keys", row: walletKeys });
   for (const row of blocks) changes.push({ type: "block", row });
-  await store.commit({ sequence: 1, changes });
+  // Numbers go on: what is written from here on is newer than the backup.
+  await store.commit({ sequence: backup.sequence + 1, changes });
 }
 
 /** Our acknowledge is below what the peer can have forgotten: that tells it to close. */
@@ -39,7 +40,7 @@ function forgotten(row: StreamRow): StreamRow {
 
 type Change = Extract<StoreChange, { type: "channel" }>["change"];
 
-function channelChanges(rows: ChannelRows, past: ChannelPast | undefined): Change[] {
+function channelChanges(rows: ChannelRows, past: readonly ChannelPast[]): Change[] {
   const stage: StageRow = restoredStage(rows.stage);
   const changes: Change[] = [
     { type: "created", row: rows.channel, id: rows.id },
@@ -51,10 +52,11 @@ function channelChanges(rows: ChannelRows, past: ChannelPast | undefined): Chang
   if (rows.dualFunding !== undefined) changes.push({ type: "dual_funding", row: rows.dualFunding });
   for (const row of rows.fundingShares) changes.push({ type: "funding_share", row });
   for (const row of rows.fees) changes.push({ type: "fee", row });
-  for (const row of [...(past?.commitments ?? []), ...rows.commitments]) changes.push({ type: "commitment", row });
+  for (const row of [...past.flatMap((page) => page.commitments), ...rows.commitments])
+    changes.push({ type: "commitment", row });
   for (const row of rows.revocationHashes) changes.push({ type: "revocation_hash", row });
   for (const slot of rows.revocationSlots) changes.push({ type: "revoked", number: 0, slot });
-  for (const htlc of [...(past?.htlcs ?? []), ...rows.htlcs]) {
+  for (const htlc of [...past.flatMap((page) => page.htlcs), ...rows.htlcs]) {
     const { id, removal, removedBy, removeNumber } = htlc;
     changes.push({ type: "htlc_added", row: { ...htlc, removal: undefined, removeNumber: 0 } });
     if (removal !== undefined) changes.push({ type: "htlc_removed", id, removal, removedBy, removeNumber });

@@ -60,6 +60,7 @@ class Life {
           this.answer(batch, from, text);
         },
         onViolation: (_batch, _session, error: ChannelError) => this.told.push(describeError(error)),
+        onCopy: () => undefined,
         onAuthenticate: () => "judge",
         onReady: () => this.told.push("ready"),
         channels: () => [],

@@ -11,6 +11,7 @@ import { sha256 } from "../core/crypto/index.ts";
 import type { ChannelError } from "../core/payment-channel/index.ts";
 import type { AuthenticateChannel } from "../core/wire/index.ts";
 import {
+  type CopyFamily,
   decodePing,
   decodePkt,
   decodeTransportMessage,
@@ -43,6 +44,8 @@ export type SessionHandlers = {
   onAuthenticate(batch: Batch, session: Session, channels: readonly AuthenticateChannel[]): "judge" | "ours_are_old";
   /** Both authenticates are exchanged. */
   onReady(batch: Batch, session: Session): void;
+  /** A packet about a copy, which is not counted: of ours that the peer keeps, or of its own. It may come before authenticate. */
+  onCopy(batch: Batch, session: Session, family: CopyFamily, packet: Uint8Array): void;
   /** What authenticate says about the channels with this peer. */
   channels(session: Session): readonly AuthenticateChannel[];
   /** Whether a channel with this peer is neither closed nor abandoned. */
@@ -161,6 +164,11 @@ export class Session {
   /** Whether the peer, where it is ready, has said that it knows the feature. */
   peerHas(feature: Feature): boolean {
     return hasFeature(this.peerFeatures, feature);
+  }
+
+  /** Its rows, where it leaves any in the store. */
+  get rows(): { readonly peer: PeerRow; readonly stream: StreamRow } | undefined {
+    return this.stored ? { peer: this.peer, stream: this.stream } : undefined;
   }
 
   get connected(): boolean {
@@ -321,6 +329,10 @@ export class Session {
       this.answerPing(batch, packet);
       return;
     }
+    if (family.value === "keep_copy" || family.value === "ask_copy" || family.value === "kept_copy") {
+      this.handlers.onCopy(batch, this, family.value, packet);
+      return;
+    }
     if (family.value === "pong" || family.value === "other_uncounted") return;
     if (!this.authenticated) this.receiveAuthenticate(batch, packet, acknowledge);
     else this.receiveCounted(batch, packet, acknowledge);
@@ -331,10 +343,16 @@ export class Session {
     const now = this.clock.now();
     if (!ping.ok || now - this.lastPong < PONG_INTERVAL_MS) return;
     this.lastPong = now;
-    // The acknowledge of what is not counted tells nothing.
-    const pong = joinPackets(this.stream.received, [encodePong(ping.value)]);
+    this.sendUncounted(batch, encodePong(ping.value));
+  }
+
+  /** Sends a packet that is not counted, once: on the present connection, or never. */
+  sendUncounted(batch: Batch, packet: Uint8Array): void {
+    const { connection } = this;
     batch.afterCommit(() => {
-      for (const bytes of pong) this.connection?.send(bytes);
+      if (this.connection !== connection) return;
+      // The acknowledge of what is not counted tells nothing.
+      for (const bytes of joinPackets(this.stream.received, [packet])) connection?.send(bytes);
     });
   }
 

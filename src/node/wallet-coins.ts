@@ -70,6 +70,11 @@ export class WalletCoins {
     for (const coin of options.coins) this.hold(coin);
   }
 
+  /** Those that are not spent, and those that one of the newest blocks spends. */
+  rows(): CoinRow[] {
+    return [...this.coins.values()];
+  }
+
   /** Coins that no block spends. */
   unspent(): CoinRow[] {
     return [...this.coins.values()].filter((coin) => coin.spentHeight === undefined);

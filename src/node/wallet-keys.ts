@@ -29,6 +29,10 @@ export class WalletKeys {
     for (let index = 0; index < options.channelIndexes; index++) this.watch({ keyKind: "final", keyIndex: index });
   }
 
+  get row(): WalletKeysRow {
+    return { nextReceive: this.next.receive, nextChange: this.next.change };
+  }
+
   reference({ keyKind, keyIndex }: WalletKey): KeyReference {
     if (keyKind === "final") return this.paths.finalKey(keyIndex);
     return this.paths.walletKey(keyKind === "receive" ? 0 : 1, keyIndex);
@@ -61,7 +65,7 @@ export class WalletKeys {
     this.watchAhead();
     batch.change({
       type: "wallet_keys",
-      row: { nextReceive: this.next.receive, nextChange: this.next.change },
+      row: this.row,
     });
   }
 

@@ -104,6 +104,11 @@ export class Wallet {
     return { confirmedSat, unconfirmedSat, reservedSat };
   }
 
+  /** What is stored of it, but for coins spent long ago. */
+  rows(): { readonly coins: readonly CoinRow[]; readonly walletKeys: WalletKeysRow } {
+    return { coins: this.held.rows(), walletKeys: this.keys.row };
+  }
+
   /** All coins that no block spends. */
   coins(): WalletCoin[] {
     return this.held.unspent().map((coin) => ({ ...coin, state: this.held.stateOf(coin) }));

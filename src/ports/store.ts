@@ -63,6 +63,13 @@ export type CoinRow = {
   readonly spentHeight: number | undefined;
 };
 
+/** What a peer has us keep for it: the newest, opaque to us. */
+export type PeerCopyRow = {
+  /** Our own number of the peer. */
+  readonly peer: number;
+  readonly bytes: Uint8Array;
+};
+
 /** How many wallet keys were handed out. */
 export type WalletKeysRow = { readonly nextReceive: number; readonly nextChange: number };
 
@@ -95,6 +102,9 @@ export type StoreChange =
   | { readonly type: "outbox"; readonly row: OutboxRow }
   /** Removes the peer's outbox rows numbered up to and including `upTo`. */
   | { readonly type: "outbox_pruned"; readonly peer: number; readonly upTo: number }
+  /** Inserts, or replaces. */
+  | { readonly type: "peer_copy"; readonly row: PeerCopyRow }
+  | { readonly type: "peer_copy_removed"; readonly peer: number }
   | { readonly type: "invoice"; readonly row: InvoiceRow }
   | { readonly type: "payment"; readonly row: PaymentRow }
   /** Inserts the coin, or replaces it. */
@@ -120,7 +130,7 @@ export type StoreChange =
 
 /** What is written at once or not at all. */
 export type Batch = {
-  /** One above the batch before; a store refuses any other. */
+  /** One above the batch before; a store refuses any other. A new store begins with any, as one that is restored does. */
   readonly sequence: number;
   readonly changes: readonly StoreChange[];
 };
@@ -191,6 +201,8 @@ export interface Store {
   ): Promise<readonly CommitmentRow[]>;
   /** Moments of a channel in order: at most `limit` from ordinal `from` on. */
   moments(channel: number, page: { readonly from: number; readonly limit: number }): Promise<readonly MomentRow[]>;
+  /** What is kept for a peer, by our own number of it. */
+  peerCopy(peer: number): Promise<Uint8Array | undefined>;
   /** What is logged of a channel, in order. */
   replayRows(channel: number): Promise<readonly ReplayRow[]>;
   /**

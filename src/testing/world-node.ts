@@ -4,7 +4,7 @@ import { type MemoryStore, memoryStore } from "../adapters/store-memory/index.ts
 import { concatBytes, type NodeId, toHex } from "../core/base/index.ts";
 import { keyPaths, seedSigner, sha256 } from "../core/crypto/index.ts";
 import type { ChannelPolicy } from "../core/payment-channel/index.ts";
-import { type NodeEvent, type SluiceNode, startNode } from "../node/index.ts";
+import { type CopyPolicy, type NodeEvent, type SluiceNode, startNode } from "../node/index.ts";
 import type { BitcoinChain } from "../ports/bitcoin-chain.ts";
 import type { Store } from "../ports/store.ts";
 import type { PeerAddress, Transport } from "../ports/transport.ts";
@@ -25,6 +25,8 @@ export type Taps = {
   readonly backups?: boolean;
   /** A backup is written, with all live channels or without some. */
   readonly onBackup?: (isWhole: boolean, node: WorldNode) => void;
+  /** Whether nodes send copies to peers, and keep those of peers; absent: neither. */
+  readonly copies?: (node: WorldNode) => CopyPolicy;
   /** So many inputs of each channel are kept to be replayed. */
   readonly replayInputs?: number;
   readonly policy?: (node: WorldNode) => Partial<ChannelPolicy>;
@@ -135,6 +137,7 @@ export class WorldNode {
       clock,
       random: { bytes },
       seed: this.seed,
+      copies: taps.copies?.(this),
       ...(taps.backups === true && {
         writeBackup: (sealed: Uint8Array, isWhole: boolean) => this.keep(life, sealed, isWhole),
       }),

@@ -31,8 +31,10 @@ import {
   decodePing,
   decodePkt,
   decodeTransportMessage,
+  encodeFeatures,
   encodePkt,
   encodePong,
+  type Feature,
   joinPackets,
   type PktMessage,
   packetFamily,
@@ -66,6 +68,10 @@ export class BadPeer {
   sent = 0;
   /** Every counted packet that went out. */
   readonly packets: Uint8Array[] = [];
+  /** Packets about copies that the node sent, not answered. */
+  readonly copies: Uint8Array[] = [];
+  /** What its authenticate says that it can do. */
+  features: readonly Feature[] = [];
   /** Whether the node's pings are answered. */
   livesOn = true;
   /** Whether what the node sends is acted on. */
@@ -115,8 +121,13 @@ export class BadPeer {
 
   authenticate(options: { acknowledge?: number; digest?: Uint8Array; channels?: Authenticate["channels"] } = {}): void {
     const { acknowledge = this.received, digest = this.receivedDigest, channels = [] } = options;
-    const message = { type: "authenticate" as const, features: new Uint8Array(0), digest, channels };
+    const message = { type: "authenticate" as const, features: encodeFeatures(this.features), digest, channels };
     this.sendMessages(joinPackets(acknowledge, [encodePkt({ channelId: undefined, message })]));
+  }
+
+  /** Sends a packet that is not counted. */
+  say(packet: Uint8Array): void {
+    this.sendMessages(joinPackets(this.received, [packet]));
   }
 
   get connected(): boolean {
@@ -166,6 +177,7 @@ export class BadPeer {
     for (const packet of decoded.value.packets) {
       const family = packet.length === 0 ? undefined : packetFamily(packet);
       if (family?.ok && family.value === "ping" && this.livesOn) this.pong(packet);
+      if (family?.ok && family.value.endsWith("_copy")) this.copies.push(packet);
       if (family === undefined || !family.ok || family.value !== "pkt") continue;
       const pkt = decodePkt(packet);
       if (!pkt.ok) throw new Error("the node sends what is no packet");

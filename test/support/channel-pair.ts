@@ -20,10 +20,13 @@ import {
   type Input,
   load,
   ownRevocationHash,
+  rowsOf,
   step,
   type Tell,
 } from "../../src/core/payment-channel/index.ts";
 import type { Pkt, PktMessage } from "../../src/core/wire/index.ts";
+
+export { rowsOf };
 
 /** A numbered packet under way, with the acknowledge that it got when it was created. */
 export type Packet = { readonly pkt: Pkt; readonly number: number; readonly acknowledge: number };
@@ -32,33 +35,6 @@ export type PartyName = "alice" | "bob";
 
 export const AMOUNT_SAT = 1_000_000n as Satoshi;
 export const FEES: FeeEstimate = { nextBlock: 2_000, relay: 1_000, fallback: 2_000 };
-
-/** What is live of a state, as a store hands it back. */
-export function rowsOf(state: ChannelState): ChannelRows {
-  const { terms, commitments, clearing } = state;
-  return {
-    channel: state.channel,
-    id: state.id,
-    terms: [terms.local, terms.remote].filter((row) => row !== undefined),
-    stage: state.stage,
-    funding: state.funding,
-    dualFunding: state.dualFunding,
-    fundingShares: [state.fundingShares.local, state.fundingShares.remote].filter((row) => row !== undefined),
-    totals: state.totals,
-    htlcs: [...state.htlcs.values()].map(({ lock: _, ...row }) => row),
-    removalRequests: [...state.removalRequests.values()],
-    fees: state.fees,
-    commitments: [commitments.local, ...commitments.remote].filter((row) => row !== undefined),
-    revocationHashes: [...state.revocationHashes].map(([number, hash]) => ({ number, hash })),
-    revocationSlots: state.revocationSlots,
-    clearings: [clearing.local, clearing.remote].filter((row) => row !== undefined),
-    closeOffers: state.closeOffers,
-    anchorSpend: state.anchorSpend,
-    chainOutputs: [...state.chainOutputs.values()],
-    sweeps: state.sweeps,
-    knownPreimages: [...state.knownPreimages].map(([htlcId, preimage]) => ({ htlcId, preimage })),
-  };
-}
 
 /** Like `toEqual`, which is slow on a state and tells well what differs. */
 export function expectSame(actual: unknown, expected: unknown): void {

@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import type { MemoryStore } from "../../src/adapters/store-memory/index.ts";
 import { type Msat, type Satoshi, toHex } from "../../src/core/base/index.ts";
 import { parseTransaction, transactionId } from "../../src/core/bitcoin/index.ts";
-import { NodeNetwork, type TestNode } from "./node-network.ts";
+import { NodeNetwork, type Taps, type TestNode } from "./node-network.ts";
 
 /** What a few transactions cost at the harness's rates, generously. */
 const COST = 12_000n;
@@ -14,25 +14,27 @@ export const PAID_MSAT = 20_000_000n as Msat;
 export class CopyScene {
   /** Everything that a node gave to the network, by its name. */
   readonly broadcasts = new Map<string, string[]>();
-  readonly world = new NodeNetwork(["alice", "bob", "carol"], {
-    backups: true,
-    chain: (chain, { name }) => ({
-      ...chain,
-      network: chain.network,
-      broadcast: (transaction) => {
-        const parsed = parseTransaction(transaction);
-        const txid = parsed.ok ? toHex(transactionId(parsed.value)) : "?";
-        this.broadcasts.set(name, [...(this.broadcasts.get(name) ?? []), txid]);
-        return chain.broadcast(transaction);
-      },
-    }),
-  });
+  readonly world: NodeNetwork;
   readonly alice: TestNode;
   readonly bob: TestNode;
   readonly carol: TestNode;
   private made = 0;
 
-  constructor() {
+  constructor(taps: Taps = {}) {
+    this.world = new NodeNetwork(["alice", "bob", "carol"], {
+      backups: true,
+      chain: (chain, { name }) => ({
+        ...chain,
+        network: chain.network,
+        broadcast: (transaction) => {
+          const parsed = parseTransaction(transaction);
+          const txid = parsed.ok ? toHex(transactionId(parsed.value)) : "?";
+          this.broadcasts.set(name, [...(this.broadcasts.get(name) ?? []), txid]);
+          return chain.broadcast(transaction);
+        },
+      }),
+      ...taps,
+    });
     const [alice, bob, carol] = this.world.nodes;
     if (alice === undefined || bob === undefined || carol === undefined) throw new Error("there are three nodes");
     this.alice = alice;
@@ -41,7 +43,7 @@ export class CopyScene {
   }
 
   /** So many channels with Bob, numbered from 0, and one with Carol where it is wished. */
-  async open(withBob = 1, withCarol = 0): Promise<this> {
+  async open(withBob = 1, withCarol = 0, prestage = false): Promise<this> {
     const { world, alice, bob, carol } = this;
     for (const node of [alice, bob, carol]) await node.start();
     await world.fund(alice, 1_100_000n, withBob + withCarol);
@@ -52,7 +54,7 @@ export class CopyScene {
       if (count === 0) continue;
       await world.outcome(alice.node.connect(peer.nodeId, peer.address));
       for (let n = 0; n < count; n++) {
-        const request = { amountSat: 1_000_000n as Satoshi, pushMsat: 400_000_000n as Msat };
+        const request = { amountSat: 1_000_000n as Satoshi, pushMsat: 400_000_000n as Msat, prestage };
         expect((await world.outcome(alice.node.openChannel(peer.nodeId, request))).ok).toBe(true);
       }
     }

@@ -11,7 +11,7 @@ import { sha256 } from "../../src/core/crypto/index.ts";
 import type { PktMessage } from "../../src/core/wire/index.ts";
 import type { ChannelSummary } from "../../src/node/channel-summary.ts";
 import { BadPeer, type Heard, type Kept } from "./bad-peer.ts";
-import { NodeNetwork, type TestNode } from "./node-network.ts";
+import { NodeNetwork, type Taps, type TestNode } from "./node-network.ts";
 
 export type VictimOptions = {
   readonly amountSat?: bigint;
@@ -24,15 +24,18 @@ const NO_HASH = sha256(Uint8Array.of(99));
 
 /** A production node and a peer that a test drives by hand, in one process; the two have two channels with each other. */
 export class RuleScene {
-  readonly world = new NodeNetwork(["node"], {}, 106);
-  readonly peer = new BadPeer(this.world.chain, "peer", (nodeId) => this.world.network.transport(nodeId));
+  readonly world: NodeNetwork;
+  readonly peer: BadPeer;
   readonly test: TestNode;
   /** The channel in which a rule is broken, and one that has nothing to do with it. */
   private channels: { readonly victim: Kept; readonly bystander: Kept } | undefined;
   private made = 0;
 
-  constructor() {
-    const [node] = this.world.nodes;
+  constructor(taps: Taps = {}) {
+    const world = new NodeNetwork(["node"], taps, 106);
+    this.world = world;
+    this.peer = new BadPeer(world.chain, "peer", (nodeId) => world.network.transport(nodeId));
+    const [node] = world.nodes;
     if (node === undefined) throw new Error("there is no node");
     this.test = node;
   }

@@ -29,6 +29,7 @@ export function sqliteTestStore(directory: string): MemoryStore {
     htlcs: async (channel, page) => (await open()).htlcs(channel, page),
     commitments: async (channel, page) => (await open()).commitments(channel, page),
     moments: async (channel, page) => (await open()).moments(channel, page),
+    peerCopy: async (peer) => (await open()).peerCopy(peer),
     replayRows: async (channel) => (await open()).replayRows(channel),
     published: async (channel, number) => (await open()).published(channel, number),
     close: async () => (await opened)?.close(),

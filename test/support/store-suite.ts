@@ -718,6 +718,19 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
       expect(await store.payment("c")).toBeUndefined();
     });
 
+    it("keeps the newest copy of each peer, until it is removed", async () => {
+      const copy = (peer: number, seed: number) =>
+        ({ type: "peer_copy", row: { peer, bytes: bytes(900, seed) } }) as const;
+      await commit(copy(0, 1), copy(2, 2));
+      await commit(copy(2, 3));
+      await reloaded();
+      expect(await store.peerCopy(0)).toStrictEqual(bytes(900, 1));
+      expect(await store.peerCopy(2)).toStrictEqual(bytes(900, 3));
+      await commit({ type: "peer_copy_removed", peer: 0 }, { type: "peer_copy_removed", peer: 7 });
+      expect(await store.peerCopy(0)).toBeUndefined();
+      expect(await store.peerCopy(2)).toStrictEqual(bytes(900, 3));
+    });
+
     it("loads coins that are not spent, or spent in a block that it has", async () => {
       const coins = [
         coinRow(1),
@@ -743,6 +756,15 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
       expect(loaded.blocks).toStrictEqual([block(10), block(11)]);
       expect(loaded.coins).toStrictEqual([coinRow(1, { height: 2 }), ...coins.slice(2, 4)]);
       expect(loaded.walletKeys).toStrictEqual({ nextReceive: 3, nextChange: 4 });
+    });
+
+    it("begins with any number from 1 on, as a store that is restored does", async () => {
+      await expect(store.commit({ sequence: 0, changes: [] })).rejects.toMatchObject({ code: "out_of_order" });
+      await store.commit({ sequence: 700, changes: [{ type: "channel_index", next: 3 }] });
+      expect(await reloaded()).toStrictEqual({ ...EMPTY, sequence: 700, nextChannelIndex: 3 });
+      for (const sequence of [1, 700, 702]) {
+        await expect(store.commit({ sequence, changes: [] })).rejects.toMatchObject({ code: "out_of_order" });
+      }
     });
 
     it("refuses a batch that does not follow the one before", async () => {

@@ -204,6 +204,7 @@ export class WireTap {
       htlcs: (channel, page) => store.htlcs(channel, page),
       commitments: (channel, page) => store.commitments(channel, page),
       moments: (channel, page) => store.moments(channel, page),
+      peerCopy: (peer) => store.peerCopy(peer),
       replayRows: (channel) => store.replayRows(channel),
       published: (channel, number) => store.published(channel, number),
       close: () => store.close(),

@@ -37,7 +37,7 @@ function storeOn(tables: Tables): MemoryStore {
 
   function commit(batch: Batch): void {
     requireOpen();
-    if (batch.sequence !== sequence() + 1) {
+    if (batch.sequence !== sequence() + 1 && (sequence() !== 0 || batch.sequence < 1)) {
       const message = `batch ${batch.sequence} does not follow batch ${sequence()}`;
       throw new StoreError("out_of_order", message, "refused");
     }
@@ -81,6 +81,7 @@ function storeOn(tables: Tables): MemoryStore {
     htlcs: async (channel, page) => ofChannel(channel, [], (found) => htlcPage(found, page)),
     commitments: async (channel, page) => ofChannel(channel, [], (found) => commitmentPage(found, page)),
     moments: async (channel, page) => ofChannel(channel, [], (found) => momentPage(found, page)),
+    peerCopy: async (peer) => read(() => copyRow(tables.peerCopies.get(peer)?.bytes)),
     replayRows: async (channel) => ofChannel(channel, [], ({ replay }) => [...replay.values()].map(copyRow)),
     published: async (channel, number) => read(() => publishedOf(tables.channels.get(channel), number)),
     close: async () => {

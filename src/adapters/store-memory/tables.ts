@@ -1,7 +1,15 @@
 import type { InvoiceRow, PaymentRow } from "../../core/payment/index.ts";
 import type { ChannelRows, HtlcRow, RemovalRequestRow } from "../../core/payment-channel/index.ts";
 import type { LifeRow, MomentRow, RecordRow, TallyRow } from "../../ports/record-rows.ts";
-import type { ChainBlockRow, CoinRow, OutboxRow, PeerRow, ReplayRow, StreamRow } from "../../ports/store.ts";
+import type {
+  ChainBlockRow,
+  CoinRow,
+  OutboxRow,
+  PeerCopyRow,
+  PeerRow,
+  ReplayRow,
+  StreamRow,
+} from "../../ports/store.ts";
 
 type One<K extends keyof ChannelRows> = NonNullable<ChannelRows[K]>;
 type Each<
@@ -55,6 +63,7 @@ export type Tables = {
   readonly streams: Map<number, StreamRow>;
   /** By peer, then by number. */
   readonly outbox: Map<number, Map<number, OutboxRow>>;
+  readonly peerCopies: Map<number, PeerCopyRow>;
   readonly channels: Map<number, ChannelTables>;
   readonly invoices: Map<string, InvoiceRow>;
   readonly payments: Map<string, PaymentRow>;
@@ -98,6 +107,7 @@ export function emptyTables(): Tables {
     peers: new Map(),
     streams: new Map(),
     outbox: new Map(),
+    peerCopies: new Map(),
     channels: new Map(),
     invoices: new Map(),
     payments: new Map(),

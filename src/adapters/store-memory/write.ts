@@ -45,6 +45,12 @@ function writeChange(tables: Tables, tx: Transaction, change: StoreChange): void
       for (const number of [...packets.keys()]) if (number <= change.upTo) tx.remove(packets, number);
       return;
     }
+    case "peer_copy":
+      tx.set(tables.peerCopies, change.row.peer, change.row);
+      return;
+    case "peer_copy_removed":
+      tx.remove(tables.peerCopies, change.peer);
+      return;
     case "invoice":
       tx.set(tables.invoices, toHex(change.row.paymentHash), change.row);
       return;

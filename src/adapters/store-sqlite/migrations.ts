@@ -21,6 +21,7 @@ CREATE TABLE stream (
   sent INTEGER NOT NULL,
   acknowledged INTEGER NOT NULL, packet_acknowledge INTEGER NOT NULL, acknowledged_digest BLOB NOT NULL
 ) STRICT;
+CREATE TABLE peer_copy (peer INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
 -- position = peer * 2^43 + number: one tree in the order of sending, pruned by range.
 CREATE TABLE outbox (position INTEGER PRIMARY KEY, acknowledge INTEGER NOT NULL, packet BLOB NOT NULL) STRICT;
 

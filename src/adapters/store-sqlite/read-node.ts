@@ -110,6 +110,14 @@ export function invoiceReader(engine: SqlEngine): (paymentHash: Uint8Array) => I
       .find((row) => equalBytes(row.paymentHash, paymentHash));
 }
 
+export function peerCopyReader(engine: SqlEngine): (peer: number) => Uint8Array | undefined {
+  const find = engine.prepare("SELECT bytes FROM peer_copy WHERE peer = ?");
+  return (peer) => {
+    const row = find.get(peer);
+    return row && readBytes(row, "bytes");
+  };
+}
+
 export function paymentReader(engine: SqlEngine): (id: string) => PaymentRow | undefined {
   const find = engine.prepare("SELECT * FROM payment WHERE id = ?");
   return (id) => {

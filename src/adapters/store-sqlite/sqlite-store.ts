@@ -5,7 +5,7 @@ import type { SqlEngine } from "./engine.ts";
 import { type Doing, toStoreError } from "./errors.ts";
 import { publishedReader } from "./read-channel.ts";
 import { commitmentPageReader, historyReader, htlcPageReader, momentPageReader } from "./read-history.ts";
-import { invoiceReader, nodeReader, paymentReader } from "./read-node.ts";
+import { invoiceReader, nodeReader, paymentReader, peerCopyReader } from "./read-node.ts";
 import { replayReader } from "./replay-rows.ts";
 import { batchWriter } from "./write-batch.ts";
 
@@ -26,6 +26,7 @@ export function sqliteStore(engine: SqlEngine, file: string, onClose: () => void
     htlcs: htlcPageReader(engine),
     commitments: commitmentPageReader(engine),
     moments: momentPageReader(engine),
+    peerCopy: peerCopyReader(engine),
     replayRows: replayReader(engine),
     published: publishedReader(engine),
   };
@@ -64,7 +65,7 @@ export function sqliteStore(engine: SqlEngine, file: string, onClose: () => void
 
   function commit(batch: Batch): void {
     settle();
-    if (batch.sequence !== sequence + 1) {
+    if (batch.sequence !== sequence + 1 && (sequence !== 0 || batch.sequence < 1)) {
       const message = `batch ${batch.sequence} does not follow batch ${sequence}, the newest in ${file}`;
       throw new StoreError("out_of_order", message, "refused");
     }
@@ -99,6 +100,7 @@ export function sqliteStore(engine: SqlEngine, file: string, onClose: () => void
     htlcs: async (channel, page) => read(() => readers.htlcs(channel, page)),
     commitments: async (channel, page) => read(() => readers.commitments(channel, page)),
     moments: async (channel, page) => read(() => readers.moments(channel, page)),
+    peerCopy: async (peer) => read(() => readers.peerCopy(peer)),
     replayRows: async (channel) => read(() => readers.replayRows(channel)),
     published: async (channel, number) => read(() => readers.published(channel, number)),
     close: async () => {

@@ -49,6 +49,8 @@ export function batchWriter(engine: SqlEngine): (changes: readonly StoreChange[]
         case "peer":
         case "outbox":
         case "outbox_pruned":
+        case "peer_copy":
+        case "peer_copy_removed":
           writePeer(change);
           break;
         case "channel_index":
@@ -76,7 +78,11 @@ export function batchWriter(engine: SqlEngine): (changes: readonly StoreChange[]
 
 type OfType<T extends StoreChange["type"]> = Extract<StoreChange, { type: T }>;
 
+type PeerChange = OfType<"peer" | "stream" | "outbox" | "outbox_pruned" | "peer_copy" | "peer_copy_removed">;
+
 function peerWriter(engine: SqlEngine) {
+  const setCopy = upsert(engine, "peer_copy", "peer", "bytes");
+  const removeCopy = engine.prepare("DELETE FROM peer_copy WHERE peer = ?");
   const setPeer = upsert(engine, "peer", "peer", "node_id host port");
   const setStream = upsert(
     engine,
@@ -87,7 +93,7 @@ function peerWriter(engine: SqlEngine) {
   const addPacket = insert(engine, "outbox", "position acknowledge packet");
   const prune = engine.prepare("DELETE FROM outbox WHERE position BETWEEN ? AND ?");
 
-  return (change: OfType<"peer" | "stream" | "outbox" | "outbox_pruned">): void => {
+  return (change: PeerChange): void => {
     switch (change.type) {
       case "outbox": {
         const { peer, number, acknowledge, packet } = change.row;
@@ -103,6 +109,12 @@ function peerWriter(engine: SqlEngine) {
         setStream.run(peer, received, receivedDigest, sent, acknowledged, packetAcknowledge, acknowledgedDigest);
         return;
       }
+      case "peer_copy":
+        setCopy.run(change.row.peer, change.row.bytes);
+        return;
+      case "peer_copy_removed":
+        removeCopy.run(change.peer);
+        return;
       case "peer": {
         const { index, nodeId, address }: PeerRow = change.row;
         setPeer.run(index, nodeId, address?.host ?? null, address?.port ?? null);

@@ -16,9 +16,19 @@ import { readAddress, readUrl, writtenAddress } from "../values.ts";
 import { eventWords } from "./event-words.ts";
 import { CHAINS, type ChainOptions, NETWORKS, openChain } from "./node-chain.ts";
 
+/** What `--copies` says. */
+const COPIES = {
+  both: { send: true, keep: true },
+  send: { send: true, keep: false },
+  keep: { send: false, keep: true },
+  none: { send: false, keep: false },
+} as const;
+
 type StartOptions = ChainOptions & {
   readonly dataDir: string;
   readonly listen: PeerAddress;
+  readonly backup?: string;
+  readonly copies: keyof typeof COPIES;
   readonly json: boolean;
 };
 
@@ -27,11 +37,14 @@ async function startUp(
   options: StartOptions,
   listener: (event: NodeEvent) => void,
 ): Promise<[SluiceNode, PeerAddress]> {
-  const { dataDir, listen } = options;
+  const { dataDir, listen, backup, copies } = options;
   const chain = await openChain(options);
   let node: SluiceNode;
   try {
-    node = await openNode({ directory: dataDir, chain, listener });
+    node = await openNode({
+      ...{ directory: dataDir, chain, listener, copies: COPIES[copies] },
+      ...(backup === undefined ? {} : { backup }),
+    });
   } catch (cause) {
     await chain.close();
     throw cause;
@@ -98,9 +111,13 @@ and chain that it was first used with. Write the seed phrase down.
 --chain embedded is an empty chain in the memory of this process, for a look only.
 "sluice chain serve" keeps one that can be mined and that several nodes share.
 
+A backup on another disk, or peers that keep copies, give back the money when the data
+directory is lost: see "sluice restore --help".
+
 Examples:
   sluice start --data-dir ./alice --rpc-cookie ~/.bitcoin/regtest/.cookie
   sluice start --data-dir ./alice --network signet --listen 0.0.0.0:9745 --json
+  sluice start --data-dir ./alice --backup /mnt/other-disk/alice.sluice
   SLUICE_RPC_PASSWORD=... sluice start --data-dir ./alice --rpc-url http://127.0.0.1:18443 --rpc-user sluice
 ${EXIT_CODES_HELP}`;
 
@@ -128,6 +145,12 @@ export function addStartCommand(program: Command, finish: (exitCode: number) => 
       new Option("--listen <host:port>", "where peers connect to; port 0 takes a free one")
         .argParser(readAddress)
         .default({ host: "127.0.0.1", port: DEFAULT_PORT }, `127.0.0.1:${DEFAULT_PORT}`),
+    )
+    .option("--backup <file>", "where the encrypted backup is kept current (default: backup.sluice in the directory)")
+    .addOption(
+      new Option("--copies <which>", "small encrypted copies: send ours to peers, keep those of peers, both or none")
+        .choices(Object.keys(COPIES))
+        .default("both"),
     )
     .option("--json", "each line is a JSON object with a type", false)
     .addHelpText("after", HELP)

@@ -29,6 +29,11 @@ export function eventWords(event: NodeEvent): string {
     }
     case "channel_damaged":
       return `channel ${event.channel} is damaged, and NOBODY DEFENDS IT: ${event.problem}`;
+    case "newer_copy": {
+      const { peer, channels, createdAt } = event;
+      const from = new Date(createdAt).toISOString();
+      return `peer ${shortened(toHex(peer))} keeps a copy of ${from} with ${channels} channels that are not known here: restore from it`;
+    }
     case "violation":
       return `peer ${shortened(toHex(event.peer))} broke a rule: ${event.problem}`;
     case "htlc_requested": {

@@ -71,6 +71,7 @@ export {
   type TermsRow,
   type TotalsRow,
 } from "./rows.ts";
+export { rowsOf } from "./rows-of.ts";
 export { type Awaited, awaited } from "./stall.ts";
 export { type ChannelState, load } from "./state.ts";
 export { step } from "./step.ts";

@@ -4,6 +4,8 @@ const BITS = {
   prestage: 1,
   /** Channels that both parties fund: funding_request and what follows it. Spec: LS-1. */
   dual_funding: 3,
+  /** Keeps a copy of what a peer with a channel wants kept. */
+  keeps_copies: 5,
 } as const;
 
 /** Something that a node can do and a peer may not know of: used where both have it. */

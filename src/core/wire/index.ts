@@ -1,5 +1,6 @@
+export { decodeKeepCopy, decodeKeptCopy, encodeAskCopy, encodeKeepCopy, encodeKeptCopy } from "./copies.ts";
 export { encodeFeatures, type Feature, hasFeature } from "./features.ts";
-export { MAX_AUTHENTICATE_CHANNELS, MAX_FUNDING_INPUTS } from "./limits.ts";
+export { MAX_AUTHENTICATE_CHANNELS, MAX_COPY_BYTES, MAX_FUNDING_INPUTS } from "./limits.ts";
 export type {
   AddAccept,
   AddReject,
@@ -36,7 +37,7 @@ export type {
   UpdateRevocation,
 } from "./messages.ts";
 export { decodePkt, encodePkt, namedChannel } from "./packet.ts";
-export { type PacketFamily, packetFamily } from "./packet-family.ts";
+export { type CopyFamily, type PacketFamily, packetFamily } from "./packet-family.ts";
 export { decodePing, encodePing, encodePong } from "./ping.ts";
 export {
   decodeTransportMessage,

@@ -1,5 +1,7 @@
 /** The longest packet of any family, its family byte included; a transport message has 11 bytes besides at the most. */
 export const MAX_PACKET_BYTES = 65_000;
+/** The longest copy of a peer's data that is kept. */
+export const MAX_COPY_BYTES = 64_000;
 /** Channels in one `authenticate`: as many as always fit into a packet, 96 bytes each. */
 export const MAX_AUTHENTICATE_CHANNELS = 650;
 /** Revocation hashes in open_channel besides the first two: 16 unrevoked commitments (LS-14). */

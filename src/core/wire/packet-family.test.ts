@@ -12,7 +12,10 @@ describe("the family of a packet", () => {
     [99, "frame"],
     [100, "ping"],
     [101, "pong"],
-    [102, "other_uncounted"],
+    [102, "keep_copy"],
+    [103, "ask_copy"],
+    [104, "kept_copy"],
+    [105, "other_uncounted"],
     [127, "other_uncounted"],
   ] as const)("with first byte %i is %s", (first, family) => {
     expect(familyOf(first)).toEqual({ ok: true, value: family });
