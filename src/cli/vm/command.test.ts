@@ -82,7 +82,7 @@ describe("sluice vm", () => {
   it("says why what is left is no contract's result", async () => {
     const files = { "c.fs": "int 0 int 1 int 10001 nil" };
     expect(await vmCommand(files, "run", "c.fs")).toBe(0);
-    expect(out).toContain("a failed run of a contract: the amount is 10001, and at most 10000 is allowed\n");
+    expect(out).toContain("whose run would have failed: the amount is 10001, and at most 10000 is allowed\n");
     out = "";
     expect(await vmCommand(files, "run", "c.fs", "--json")).toBe(0);
     expect(JSON.parse(out)).toMatchObject({

@@ -31,8 +31,7 @@ function listed(values: readonly Value[]): string[] {
 
 function resultLine(finished: Finished): string {
   const read = readContractResult(finished.stack);
-  if (!read.ok)
-    return `no contract's result, and so a failed run of a contract: ${describeNoContractResult(read.error)}`;
+  if (!read.ok) return `no result of a contract, whose run would have failed: ${describeNoContractResult(read.error)}`;
   const { amount, nonce, delay, root } = read.value;
   const shownRoot = root === undefined ? "none" : toHex(root);
   return `as a contract's result: amount ${grouped(amount)} of ${grouped(GRANULARITY)}, nonce ${nonce}, delay ${delay}, root ${shownRoot}`;

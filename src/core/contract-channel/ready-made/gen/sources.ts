@@ -148,8 +148,9 @@ swap has_32_bytes
 and if right_secret else not_yet then
 `;
 
-export const hashlockSource = `% Hashlock: pays the beneficiary all stakes once it is given the secret, 32 bytes with this SHA-256. Nothing else ever ends it: it is for
-% two parties that trust each other to give up in time, and never for a payment that a third one forwards. Spec: AP-2; seed 004.
+export const hashlockSource = `% Hashlock: pays the beneficiary all stakes once it is given the secret, 32 bytes with this SHA-256. It has no expiry: in a dispute who gave it
+% records on the ledger that nothing was given, before evidence ends, and has the stakes back 50 ticks later. It is for two parties that deal with
+% each other, and never for a payment that a third one forwards. Spec: AP-2; seed 004.
 %
 % Evidence leaves: secret (on top; what lies under it does not matter).
 % Result, the top last: delay, nonce, amount, root.

@@ -1,0 +1,1 @@
+." this door code has 32 characters"
