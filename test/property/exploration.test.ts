@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import type { Commitment, CommitmentParams } from "../../src/core/bitcoin/index.ts";
 import { ChannelPair } from "../support/channel-pair.ts";
 import { type Configuration, type Explored, explore } from "../support/exploration.ts";
 import { rememberVerifications } from "../support/exploration-memory.ts";
@@ -7,17 +6,8 @@ import { rememberVerifications } from "../support/exploration-memory.ts";
 // Remembers what it built, as signing and verifying do (see exploration-memory.ts). Each answer is the real one.
 vi.mock("../../src/core/bitcoin/commitment-buffer.ts", async (original) => {
   const real = await original<typeof import("../../src/core/bitcoin/commitment-buffer.ts")>();
-  const known = new Map<string, Commitment>();
-  const buildCommitment = (params: CommitmentParams): Commitment => {
-    const { number, feeRate, ownMsat, othMsat, htlcs, revocationHash, ownFinalKey } = params;
-    let key = `${number} ${feeRate} ${ownMsat} ${othMsat}`;
-    for (const { direction, id, amountMsat } of htlcs) key += ` ${direction} ${id} ${amountMsat}`;
-    key += String.fromCharCode(...revocationHash, ...ownFinalKey);
-    const built = known.get(key) ?? real.buildCommitment(params);
-    known.set(key, built);
-    return built;
-  };
-  return { ...real, buildCommitment };
+  const { rememberingBuilds } = await import("../support/exploration-memory.ts");
+  return { ...real, buildCommitment: rememberingBuilds(real.buildCommitment) };
 });
 
 beforeAll(rememberVerifications);

@@ -2,6 +2,7 @@
 // few different ones come up in millions of steps.
 import { vi } from "vitest";
 import { toHex } from "../../src/core/base/index.ts";
+import type { buildCommitment, Commitment, CommitmentParams } from "../../src/core/bitcoin/index.ts";
 import { type Signer, secp256k1 } from "../../src/core/crypto/index.ts";
 
 /** A result is computed once per key. For pure functions only. */
@@ -36,4 +37,18 @@ export function rememberVerifications(): void {
   vi.spyOn(secp256k1, "verify").mockImplementation((signature, hash, key) =>
     verified(toHex(signature) + toHex(hash) + toHex(key), () => real(signature, hash, key)),
   );
+}
+
+/** The production builder of commitments, whose answers are remembered. For `vi.mock` of commitment-buffer.ts. */
+export function rememberingBuilds(build: typeof buildCommitment): typeof buildCommitment {
+  const known = new Map<string, Commitment>();
+  return (params: CommitmentParams) => {
+    const { number, feeRate, ownMsat, othMsat, htlcs, revocationHash, ownFinalKey } = params;
+    let key = `${number} ${feeRate} ${ownMsat} ${othMsat}`;
+    for (const { direction, id, amountMsat } of htlcs) key += ` ${direction} ${id} ${amountMsat}`;
+    key += String.fromCharCode(...revocationHash, ...ownFinalKey);
+    const built = known.get(key) ?? build(params);
+    known.set(key, built);
+    return built;
+  };
 }

@@ -54,7 +54,7 @@ function ensure(holds: boolean, what: () => string): void {
   if (!holds) throw new Violation(what());
 }
 
-function copyOf(state: ChannelState): ChannelState {
+export function copyOf(state: ChannelState): ChannelState {
   return {
     ...state,
     terms: { ...state.terms },
@@ -98,7 +98,7 @@ function offersMade(state: ChannelState): number {
 }
 
 /** The height at which every HTLC expires. */
-const EXPIRY = 300;
+export const EXPIRY = 300;
 
 /** Requests to add an HTLC without an answer, of one side. */
 export function unanswered({ state }: ExploredNode, offerer: Side): bigint[] {
@@ -153,6 +153,11 @@ export class NodeExplorer {
 
   get size(): number {
     return this.nodes.size;
+  }
+
+  /** Every node that was reached. */
+  all(): Iterable<ExploredNode> {
+    return this.nodes.values();
   }
 
   get shapeCount(): number {

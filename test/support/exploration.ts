@@ -151,6 +151,10 @@ class Exploration {
     };
   }
 
+  nodes(name: PartyName): Iterable<ExploredNode> {
+    return this.explorers[name].all();
+  }
+
   private visit(world: World): void {
     const { alice, bob, aliceOut, bobOut, connected, cuts, crashes } = world;
     const flags = (connected ? 1 : 0) + 2 * cuts + 8 * crashes;
@@ -391,4 +395,14 @@ class Exploration {
 /** Explores all that two parties with an open channel at rest can do. Throws with the moves that lead to what must not be. */
 export function explore(pair: ChannelPair, configuration: Configuration): Explored {
   return new Exploration(pair, configuration).run();
+}
+
+/** The nodes of either party that such an exploration reaches, with what leads from one to the next. */
+export function reach(
+  pair: ChannelPair,
+  configuration: Configuration,
+): { readonly explored: Explored; readonly nodes: Record<PartyName, Iterable<ExploredNode>> } {
+  const exploration = new Exploration(pair, configuration);
+  const explored = exploration.run();
+  return { explored, nodes: { alice: exploration.nodes("alice"), bob: exploration.nodes("bob") } };
 }
