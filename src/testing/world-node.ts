@@ -92,6 +92,8 @@ export class WorldNode {
   private writes: SimulatedStore | undefined;
   private made = 0;
   private lives = 0;
+  /** The life that ended because it could not write. */
+  private halted = 0;
 
   constructor(world: Surroundings, name: string) {
     this.world = world;
@@ -149,7 +151,7 @@ export class WorldNode {
     starting.catch(() => undefined);
     await clock.run();
     const started = await starting;
-    if (life !== this.lives) throw new Error(`${this.name} crashed while it started`);
+    if (life !== this.lives || life === this.halted) throw new Error(`${this.name} crashed while it started`);
     this.live = started;
     this.old = started;
     await started.listen(this.address);
@@ -160,7 +162,9 @@ export class WorldNode {
     if (life !== this.lives) return;
     this.events.push(event);
     this.world.trace.note(`${this.name}: ${plainText(event)}`);
-    if (event.type === "halted") this.live = undefined;
+    if (event.type !== "halted") return;
+    this.live = undefined;
+    this.halted = life;
   }
 
   private async keep(life: number, bytes: Uint8Array, isWhole: boolean): Promise<void> {

@@ -215,6 +215,39 @@ describe("what is left when everything else is settled", () => {
   });
 });
 
+describe("a request that the peer turned down", () => {
+  it("[LS-17] [B2-39] has failed, whatever the chain or a late message says of another HTLC of its hash", () => {
+    const pair = new ChainPair({ bob: { prestageAdds: "ask" } }).openOnChain(400_000_000n, true);
+    const { alice, bob } = pair;
+    const expiry = pair.height + 200;
+    const ask = (): bigint => {
+      expect(pair.offer("alice", 1, 50_000_000n, expiry)).toBeUndefined();
+      pair.settle();
+      return alice.channel.totals.localLastId;
+    };
+    const taken = ask();
+    expect(bob.run({ type: "accept_add", id: taken })).toBeUndefined();
+    pair.settle();
+    const refused = ask();
+    expect(bob.run({ type: "reject_add", id: refused, reason: new Uint8Array(1) })).toBeUndefined();
+    pair.deliver("bob");
+    expect(pair.tells("alice", "htlc_failed").map(({ id }) => id)).toEqual([refused]);
+    expect(alice.channel.htlcs.has(refused)).toBe(true);
+    alice.ready = false;
+    bob.ready = false;
+    pair.fail("alice");
+    pair.mine(1);
+    const message = { type: "settle_request" as const, id: refused, preimage: secret(1) };
+    alice.run({ type: "packet", message, number: alice.received + 1, acknowledge: alice.sent });
+    expect(pair.tells("alice", "htlc_fulfilled")).toEqual([]);
+    pair.fulfill("bob", taken, 1);
+    bob.flush();
+    pair.mine(8);
+    expect(pair.tells("alice", "htlc_fulfilled").map(({ id }) => id)).toEqual([taken]);
+    expect(pair.tells("alice", "htlc_failed").map(({ id }) => id)).toEqual([refused]);
+  });
+});
+
 describe("deadlines", () => {
   it("[B2-16] goes to the chain three blocks after the expiry of an HTLC that it offered, and not before", () => {
     const pair = new ChainPair().openOnChain();
@@ -384,14 +417,23 @@ describe("a revoked commitment", () => {
     expectWealth(pair, "bob", AMOUNT_SAT, COST);
   });
 
-  it("[B2-29] [case ours-revoked/to-self] [case ours-revoked/to-other] of our own, by an old copy of our data, is nothing that we take anything of", () => {
-    const { pair, revoked } = cheated();
-    pair.away.add("bob");
-    pair.publish(revoked);
-    pair.mine(200);
-    expect(pair.alice.channel.anchorSpend).toMatchObject({ kind: "revoked", holder: "local" });
-    expect(pair.wealth("alice")).toBe(0n);
-  });
+  it.each([
+    ["[case ours-revoked/to-self] [case ours-revoked/to-other]", false],
+    ["[case ours-revoked/to-self +restart] [case ours-revoked/to-other +restart]", true],
+  ] as const)(
+    "[B2-29] %s of our own, by an old copy of our data, is nothing that we take anything of",
+    (_, restarts) => {
+      const { pair, revoked } = cheated();
+      pair.away.add("bob");
+      pair.publish(revoked);
+      for (let block = 0; block < 200; block++) {
+        if (restarts) restart(pair.alice);
+        pair.mine(1);
+      }
+      expect(pair.alice.channel.anchorSpend).toMatchObject({ kind: "revoked", holder: "local" });
+      expect(pair.wealth("alice")).toBe(0n);
+    },
+  );
 });
 
 describe("fees of claims", () => {

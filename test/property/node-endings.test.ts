@@ -1,226 +1,176 @@
-import { describe, expect, it } from "vitest";
-import { asPaymentHash, type Msat, type Satoshi } from "../../src/core/base/index.ts";
-import { keyPaths, seedSigner, sha256 } from "../../src/core/crypto/index.ts";
-import { newestCommitment } from "../../src/core/payment-channel/force-close.ts";
-import { load, ownRevocationHash } from "../../src/core/payment-channel/index.ts";
-import { type StoreChange, StoreError } from "../../src/ports/store.ts";
-import { NodeNetwork, type TestNode } from "../support/node-network.ts";
+import { describe, expect, it, vi } from "vitest";
+import { cheated, EndingScene, EXPIRY, type Plan } from "../support/ending-scene.ts";
+import type { TestNode } from "../support/node-network.ts";
 
-const AMOUNT_SAT = 1_000_000n as Satoshi;
-const PUSH_MSAT = 400_000_000n as Msat;
+vi.mock("../../src/core/crypto/signer.ts", async (original) =>
+  (await import("../support/signers-once.ts")).signersOnce(original),
+);
 
-/** Blocks for which payments are offered: enough for their final recipient, and no more than the test has to wait. */
-const EXPIRY = 60;
+/** A way in which a channel ends. `begin` is called where the crashes are counted from. */
+type Way = (begin: (scene: EndingScene) => void) => Promise<EndingScene>;
 
-/** What a crash at one commit means: the node dies when it writes its n-th batch from the moment that this is planned. */
-type Plan = { readonly name: string; readonly commit: number; readonly written: boolean };
+/** From the user's decision to the end. */
+function forceClose(failing: "alice" | "bob", packets: number, prestage: boolean): Way {
+  return async (begin) => {
+    const scene = await new EndingScene().open(prestage);
+    await scene.offer(packets);
+    begin(scene);
+    const node = failing === "alice" ? scene.alice : scene.bob;
+    const channel = node.node.channels()[0]?.channel ?? 0;
+    await failIt(scene, node, channel);
+    await scene.mine(EXPIRY + 30);
+    return scene;
+  };
+}
 
-/** Two whole nodes with an open channel, and payments that are under way when the channel ends. */
-class Scene {
-  readonly world: NodeNetwork;
-  readonly alice: TestNode;
-  readonly bob: TestNode;
-  /** Commits of each node since `plan`. */
-  commits: Record<string, number> = {};
-  channel = 0;
-  crashes = 0;
-  /** The commits since `plan` that say more than that there was a block. */
-  readonly telling: Record<string, number[]> = {};
-  /** How often Bob's store refuses to give a published commitment. */
-  unreadable = 0;
-  private planned: Plan | undefined;
+/** The peer publishes what it revoked, and Bob sees it in the mempool, in a block, or among the blocks that he missed. */
+function punish(seen: "mempool" | "block" | "late"): Way {
+  return async (begin) => {
+    const { scene, revoked } = await cheated();
+    if (seen === "late") scene.bob.crash();
+    begin(scene);
+    if (seen === "mempool") {
+      scene.world.chain.submit(revoked);
+      await scene.settle();
+    } else await scene.mine(1, [revoked]);
+    await scene.settle();
+    await scene.mine(20);
+    return scene;
+  };
+}
 
-  constructor() {
-    this.world = new NodeNetwork(["alice", "bob"], {
-      policy: () => ({ delay: 20 }),
-      store: (store, { name }) => ({
-        ...store,
-        published: (channel, number) => {
-          if (name !== "bob" || this.unreadable === 0) return store.published(channel, number);
-          this.unreadable--;
-          return Promise.reject(new StoreError("io", "a planned fault", "refused"));
-        },
-        commit: (batch) => {
-          const count = (this.commits[name] ?? 0) + 1;
-          this.commits[name] = count;
-          if (batch.changes.some(isTelling)) this.telling[name] = [...(this.telling[name] ?? []), count];
-          if (this.planned?.name === name && this.planned.commit === count) {
-            store.failNextCommit({ outcome: "unknown", written: this.planned.written });
-            this.planned = undefined;
-            this.crashes++;
-          }
-          return store.commit(batch);
-        },
-      }),
-    });
-    const [alice, bob] = this.world.nodes;
-    if (alice === undefined || bob === undefined) throw new Error("two nodes");
-    this.alice = alice;
-    this.bob = bob;
-  }
+/** Claims that no miner takes, until they are dearer. */
+const dearer: Way = async (begin) => {
+  const scene = await new EndingScene().open();
+  await scene.offer(16);
+  begin(scene);
+  await failIt(scene, scene.alice, scene.channel);
+  await scene.mine(2);
+  await scene.mine(8, []);
+  await scene.mine(20);
+  await scene.mine(8, []);
+  await scene.mine(EXPIRY);
+  return scene;
+};
 
-  async open(prestage = false): Promise<this> {
-    const { world, alice, bob } = this;
-    await alice.start();
-    await bob.start();
-    await world.fund(alice, 1_100_000n, 1);
-    await world.outcome(alice.node.connect(bob.nodeId, bob.address));
-    const request = { amountSat: AMOUNT_SAT, pushMsat: PUSH_MSAT, prestage };
-    const opened = await world.outcome(alice.node.openChannel(bob.nodeId, request));
-    if (!opened.ok) throw new Error(opened.error.type);
-    this.channel = opened.value;
-    await this.mine(8);
-    expect(alice.node.channel(this.channel)?.stage).toBe("open");
-    return this;
-  }
-
-  plan(plan: Plan | undefined): void {
-    this.commits = {};
-    for (const name of Object.keys(this.telling)) delete this.telling[name];
-    this.planned = plan;
-  }
-
-  /** Blocks one after the other; who dies of one comes back before the next. */
-  async mine(blocks: number): Promise<void> {
-    for (let n = 0; n < blocks; n++) {
-      this.world.chain.mine(1);
-      await this.settle();
-    }
-  }
-
-  async settle(): Promise<void> {
-    await this.world.quiet();
-    for (const node of this.world.nodes) {
-      while (node.up === undefined && this.isUp.has(node.name)) {
-        node.crash();
-        await node.start().catch(() => undefined);
-        await this.world.quiet();
-      }
-    }
-  }
-
-  /** Nodes that are started again when they die. */
-  readonly isUp = new Set(["alice", "bob"]);
-
-  /** Bob's invoice; with `known` false a payment that nobody can take. */
-  async hashFor(owner: TestNode, n: number, known = true): Promise<ReturnType<typeof asPaymentHash>> {
-    if (!known) return asPaymentHash(sha256(Uint8Array.of(n)));
-    const made = await this.world.outcome(owner.node.createInvoice({}));
-    if (!made.ok) throw new Error(made.error.type);
-    return made.value.paymentHash;
-  }
-
-  /** Both offer to each other; of what they say, so many packets arrive, and then nothing. */
-  async offer(packets: number): Promise<void> {
-    const { world, alice, bob } = this;
-    const offers = [
-      [alice, bob, 50_000_000n],
-      [bob, alice, 30_000_000n],
-      [alice, bob, 200_000n],
-      [alice, bob, 7_000_000n],
-      [bob, alice, 9_000_001n],
-    ] as const;
-    const hashes: Awaited<ReturnType<Scene["hashFor"]>>[] = [];
-    for (const [n, [, payee]] of offers.entries()) hashes.push(await this.hashFor(payee, n, n !== 3));
-    const expiry = world.chain.tip.height + EXPIRY;
-    for (const [n, [payer, , amount]] of offers.entries()) {
-      const paymentHash = hashes[n];
-      if (paymentHash === undefined) throw new Error("a hash for each");
-      const channel = payer === alice ? this.channel : (bob.node.channels()[0]?.channel ?? 0);
-      const amountMsat = amount as Msat;
-      const paying = payer.node.pay(channel, { id: `${payer.name} ${n}`, paymentHash, amountMsat, expiry });
-      await world.clock.run();
-      const paid = await paying;
-      if (!paid.ok) throw new Error(paid.error.type);
-    }
+/** Both agree on a close, as far as one of them knows, and the other has gone to the chain. */
+function crossing(packets: number): Way {
+  return async (begin) => {
+    const scene = await new EndingScene().open();
+    const { world, alice, bob } = scene;
+    begin(scene);
+    const closing = alice.node.closeChannel(scene.channel).catch(() => undefined);
+    await world.clock.run();
     for (let n = 0; n < packets; n++) {
-      world.network.deliverOne(n * 7);
+      world.network.deliverOne();
       await world.clock.run();
     }
     world.network.drop(alice.nodeId, bob.nodeId);
-    await world.clock.run();
-  }
-
-  /** What everybody has at the end. */
-  async outcome() {
-    const payments: Record<string, string | undefined> = {};
-    for (const [node, n] of [
-      [this.alice, 0],
-      [this.bob, 1],
-      [this.alice, 2],
-      [this.alice, 3],
-      [this.bob, 4],
-    ] as const) {
-      const id = `${node.name} ${n}`;
-      payments[id] = (await node.node.payment(id))?.state;
-    }
-    const stage = ({ node }: TestNode) => node.channels()[0]?.stage;
-    return {
-      payments,
-      alice: this.alice.node.balance().confirmedSat,
-      bob: this.bob.node.balance().confirmedSat,
-      stages: [stage(this.alice), stage(this.bob)],
-    };
-  }
+    await scene.settle();
+    await closing;
+    const channel = bob.node.channels()[0]?.channel ?? 0;
+    await failIt(scene, bob, channel);
+    await scene.mine(40);
+    return scene;
+  };
 }
 
-function isTelling(change: StoreChange): boolean {
-  return change.type === "payment" || (change.type === "channel" && change.change.type !== "totals");
-}
-
-/** From the user's decision to the end, with a crash at one commit. */
-async function forceClose(failing: "alice" | "bob", packets: number, plan: Plan | undefined, prestage: boolean) {
-  const scene = await new Scene().open(prestage);
-  await scene.offer(packets);
-  scene.plan(plan);
-  const node = failing === "alice" ? scene.alice : scene.bob;
-  const channel = node.node.channels()[0]?.channel ?? 0;
+/** The user's decision, and once more where it was not written. */
+async function failIt(scene: EndingScene, node: TestNode, channel: number): Promise<void> {
   const asked = node.node.failChannel(channel).catch(() => undefined);
   await scene.settle();
   await asked;
-  // The failure itself may be what was not written.
   if (node.node.channel(channel)?.stage === "open") await scene.world.outcome(node.node.failChannel(channel));
-  await scene.mine(EXPIRY + 30);
+  await scene.settle();
+}
+
+/** Where a crash decides which of two transactions there is, each has what is his at the fees of either. */
+const COST = 3_000n;
+
+function expectAsGood(actual: Seen, expected: Seen): void {
+  expect(actual.stages).toEqual(expected.stages);
+  for (const [n, [name, before]] of expected.balances.entries()) {
+    const [, now] = actual.balances[n] ?? [name, 0n];
+    expect(now, name).toBeGreaterThan(before - COST);
+    expect(now, name).toBeLessThan(before + COST);
+  }
+}
+
+type Seen = Awaited<ReturnType<EndingScene["outcome"]>>;
+
+async function play(way: Way, plan: Plan | undefined) {
+  const scene = await way((begun) => begun.plan(plan));
   const outcome = await scene.outcome();
+  const { telling, commits, broadcasts, crashes } = scene;
   await scene.world.stop();
-  return { outcome, telling: scene.telling, crashes: scene.crashes };
+  return { outcome, telling, commits, broadcasts, crashes, here: [...scene.isUp] };
+}
+
+/** Every place at which one of them can die; those of commits that say no more than that there was a block only where `all` are wanted. */
+function plans({ telling, commits, broadcasts, here }: Awaited<ReturnType<typeof play>>, all: boolean): Plan[] {
+  const upTo = (count: number) => Array.from({ length: count }, (_, n) => n + 1);
+  return here.flatMap((name) => {
+    const places = all ? upTo(commits[name] ?? 0) : (telling[name] ?? []);
+    const both = places.flatMap((commit) => [true, false].map((written) => ({ name, commit, written })));
+    const given = upTo(broadcasts[name] ?? 0).flatMap((broadcast) =>
+      [true, false].map((gives) => ({ name, broadcast, given: gives })),
+    );
+    // Without all, each place once: which way it goes is taken in turns.
+    return [...both, ...given].filter((_, n) => all || n % 2 === (n % 4 < 2 ? 0 : 1));
+  });
 }
 
 /** Who fails the channel, after how many packets, with pre-staging or without. ALL_ENDINGS asks for every case. */
 const { ALL_ENDINGS } = process.env;
-const CASES = (["alice", "bob"] as const).flatMap((failing) =>
-  [0, 4, 8, 12, 16].flatMap((packets) => [false, true].map((prestage) => [failing, packets, prestage] as const)),
-);
-const TRIED = CASES.filter(([failing, packets, prestage]) => {
-  const some = failing === "alice" ? packets === 12 && !prestage : packets === 16 && prestage;
-  return ALL_ENDINGS !== undefined || some;
-});
+const ALL = ALL_ENDINGS !== undefined;
+const WAYS: readonly (readonly [name: string, way: Way, always: boolean])[] = [
+  ...(["alice", "bob"] as const).flatMap((failing) =>
+    [0, 4, 8, 12, 16].flatMap((packets) =>
+      [false, true].map((prestage) => {
+        const name = `${failing} fails it after ${packets} packets${prestage ? ", pre-staging" : ""}`;
+        const isSome = failing === "alice" ? packets === 12 && !prestage : packets === 16 && prestage;
+        return [name, forceClose(failing, packets, prestage), isSome] as const;
+      }),
+    ),
+  ),
+  ["a revoked commitment in the mempool", punish("mempool"), true],
+  ["a revoked commitment in a block", punish("block"), false],
+  ["a revoked commitment among the blocks that were missed", punish("late"), true],
+  ["claims that are made dearer", dearer, true],
+  ...[0, 1, 2, 3, 4, 5].map(
+    (packets) => [`a close that crosses it after ${packets} packets`, crossing(packets), packets === 2] as const,
+  ),
+];
+
+function expectEnded({ payments, stages }: Seen): void {
+  expect(stages).toEqual(stages.map(() => "closed"));
+  expect(Object.values(payments)).not.toContain("pending");
+}
 
 describe("whole nodes that end a channel alone", () => {
-  it.each(TRIED)(
-    "[B2-43] [LW-4] [LW-5] come to the same end whatever commit one of them dies of: %s, %i packets, pre-staging %s",
-    async (failing, packets, prestage) => {
-      const undisturbed = await forceClose(failing, packets, undefined, prestage);
-      expect(undisturbed.outcome.stages).toEqual(["closed", "closed"]);
-      expect(Object.values(undisturbed.outcome.payments)).not.toContain("pending");
-      for (const name of ["alice", "bob"]) {
-        const commits = undisturbed.telling[name] ?? [];
-        expect(commits.length).toBeGreaterThan(2);
-        for (const [at, commit] of commits.entries()) {
-          const plan = { name, commit, written: at % 2 === 0 };
-          const { outcome, crashes } = await forceClose(failing, packets, plan, prestage);
-          expect(crashes).toBe(1);
-          expect({ plan, ...outcome }).toEqual({ plan, ...undisturbed.outcome });
-        }
+  it.each(WAYS.filter(([, , always]) => ALL || always))(
+    "[B2-37] [B2-43] [LW-4] [LW-5] come to the same end wherever one of them dies: %s",
+    async (name, way) => {
+      const undisturbed = await play(way, undefined);
+      expectEnded(undisturbed.outcome);
+      const tried = plans(undisturbed, ALL);
+      expect(tried.length).toBeGreaterThan(2);
+      const started = performance.now();
+      for (const plan of tried) {
+        const { outcome, crashes } = await play(way, plan);
+        expect({ plan, crashes }).toEqual({ plan, crashes: 1 });
+        if (name.startsWith("a close")) expectAsGood(outcome, undisturbed.outcome);
+        else expect({ plan, ...outcome }).toEqual({ plan, ...undisturbed.outcome });
       }
+      if (ALL) console.log(`${name}: ${tried.length} crashes in ${Math.round((performance.now() - started) / 1000)} s`);
     },
-    120_000,
+    ALL ? 24 * 3_600_000 : 120_000,
   );
 });
 
 describe("a node whose peer is silent, or that was away", () => {
   it("[B2-16] [LS-24] goes to the chain by itself at the deadline, and its payments end as they should", async () => {
-    const scene = await new Scene().open();
+    const scene = await new EndingScene().open();
     const { world, alice, bob } = scene;
     await scene.offer(12);
     // Bob is gone for good.
@@ -241,7 +191,7 @@ describe("a node whose peer is silent, or that was away", () => {
   });
 
   it("[B2-36] [B2-39] catches up with the end of a channel and claims once it has", async () => {
-    const scene = await new Scene().open();
+    const scene = await new EndingScene().open();
     const { world, alice, bob } = scene;
     await scene.offer(16);
     bob.crash();
@@ -259,28 +209,39 @@ describe("a node whose peer is silent, or that was away", () => {
   });
 });
 
-describe("a revoked commitment before a whole node", () => {
-  /** Alice's commitment of the start, in the mempool or in blocks, after a payment and while others stand. */
-  async function cheated(): Promise<{ scene: Scene; revoked: Uint8Array }> {
-    const scene = await new Scene().open();
-    const { world, alice, bob } = scene;
-    const old = (await alice.store.load()).channels[0];
-    if (old === undefined) throw new Error("Alice has a channel");
-    const signer = seedSigner(alice.seed, 1);
-    const ownHash = (number: number) => ownRevocationHash({ signer }, old.channel.index, number);
-    const revoked = newestCommitment(load(old, 0, ownHash), { signer, keys: keyPaths(1) });
-    if (revoked === undefined) throw new Error("the peer has signed it");
-    const paymentHash = await scene.hashFor(bob, 0);
-    const request = { id: "before", paymentHash, amountMsat: 100_000_000n as Msat };
-    await world.outcome(alice.node.pay(scene.channel, request));
-    expect((await alice.node.payment("before"))?.state).toBe("succeeded");
-    await scene.offer(8);
-    alice.crash();
-    scene.isUp.delete("alice");
-    return { scene, revoked };
-  }
+describe("a payment that the chain failed", () => {
+  it.each([false, true])(
+    "[B2-38] [B2-39] is told of once, though a reorganisation has the channel say it again (restarted: %s)",
+    async (restarted) => {
+      const scene = await new EndingScene().open();
+      const { world, alice, bob } = scene;
+      // Bob never hears of it: it is in no commitment of his, and fails when his is six blocks deep.
+      await scene.offer(0);
+      await failIt(scene, bob, 0);
+      await scene.mine(6);
+      const ended = () => alice.events.filter((event) => event.type === "payment_ended" && event.id === "alice 0");
+      expect(ended()).toMatchObject([{ state: "failed" }]);
+      const row = await alice.node.payment("alice 0");
+      for (const depth of [1, 3, 5]) {
+        const gone = world.chain.blockAt(world.chain.tip.height - depth + 1);
+        if (gone === undefined) throw new Error("no such block");
+        world.chain.invalidate(gone);
+        if (restarted) {
+          alice.crash();
+          await alice.start();
+        }
+        await scene.mine(depth + 2);
+        expect(ended()).toHaveLength(1);
+        expect(await alice.node.payment("alice 0")).toEqual(row);
+      }
+      expect(alice.events.filter(({ type }) => type === "halted")).toEqual([]);
+      await world.stop();
+    },
+  );
+});
 
-  async function expectPunished({ world, bob }: Scene): Promise<void> {
+describe("a revoked commitment before a whole node", () => {
+  async function expectPunished({ world, bob }: EndingScene): Promise<void> {
     // All but fees.
     expect(bob.node.balance().confirmedSat).toBeGreaterThan(985_000n);
     expect(bob.events.filter(({ type }) => type === "halted")).toEqual([]);

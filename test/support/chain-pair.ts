@@ -12,7 +12,7 @@ import {
 import { newestCommitment } from "../../src/core/payment-channel/force-close.ts";
 import type { ChannelPolicy, CommitmentRow, HtlcRow, Input, Tell } from "../../src/core/payment-channel/index.ts";
 import { AnchorWatch } from "../../src/node/anchor-watch.ts";
-import { AMOUNT_SAT, ChannelPair, type Party, type PartyName, secret } from "./channel-pair.ts";
+import { AMOUNT_SAT, ChannelPair, type Party, type PartyName, rowsOf, secret } from "./channel-pair.ts";
 
 const NAMES = ["alice", "bob"] as const;
 
@@ -57,8 +57,11 @@ export class ChainPair<C extends PairChain = Chain> extends ChannelPair {
   readonly chain: C;
   /** Parties that are away: they see no block and broadcast nothing until they are back. */
   readonly away = new Set<PartyName>();
+  /** Whether a party's process ends before it has written what it just did about the chain. Then it does it again, or the mempool has it no more. */
+  losesBatch: (name: PartyName) => boolean = () => false;
   /** Reasons for which the chain refused a broadcast. */
   readonly refused: string[] = [];
+  private readonly runners = new Map<PartyName, Watched>();
   private readonly watches = new Map<PartyName, AnchorWatch<Watched>>();
   private readonly given = new Map<PartyName, number>();
   private opened = 0;
@@ -87,18 +90,40 @@ export class ChainPair<C extends PairChain = Chain> extends ChannelPair {
     this.settle();
     this.opened = this.height + 1;
     for (const name of NAMES) {
-      const watch = new AnchorWatch<Watched>((_, runner, height, anchor) => {
-        const output = anchor.outputs[this[name].channel.funding?.outputIndex ?? 0];
-        runner.run(undefined, { type: "funding_confirmed", height, output });
-      });
-      watch.watch(this.runner(name));
-      this.watches.set(name, watch);
+      this.newWatch(name);
       this.given.set(name, this[name].broadcasts.length);
     }
     this.mine(6);
     this.settle();
     expect(NAMES.map((name) => this[name].channel.stage.stage)).toEqual(["open", "open"]);
     return this;
+  }
+
+  /** A process begins with a new one. */
+  private newWatch(name: PartyName): void {
+    const watch = new AnchorWatch<Watched>((_, runner, height, anchor) => {
+      const output = anchor.outputs[this[name].channel.funding?.outputIndex ?? 0];
+      runner.run(undefined, { type: "funding_confirmed", height, output });
+    });
+    watch.watch(this.runner(name));
+    this.watches.set(name, watch);
+  }
+
+  /** The party's process ends, and another begins with what it had written. */
+  restart(name: PartyName): void {
+    const party = this[name];
+    party.state = party.loaded(rowsOf(party.channel));
+    this.newWatch(name);
+  }
+
+  /** What the party does in a batch that may be lost. Returns whether it is. */
+  private batch(name: PartyName, work: () => void): boolean {
+    const lost = this.losesBatch(name);
+    const goBack = lost ? this[name].committed() : undefined;
+    work();
+    goBack?.();
+    if (lost) this.newWatch(name);
+    return lost;
   }
 
   private makeAnchor(amountSat: bigint): void {
@@ -114,8 +139,18 @@ export class ChainPair<C extends PairChain = Chain> extends ChannelPair {
   }
 
   private runner(name: PartyName): Watched {
+    const known = this.runners.get(name);
+    if (known !== undefined) return known;
     const party = this[name];
-    return { state: party.channel, run: (_, input) => party.run(input) };
+    const runner: Watched = {
+      // Another one after a restart.
+      get state() {
+        return party.channel;
+      },
+      run: (_, input) => party.run(input),
+    };
+    this.runners.set(name, runner);
+    return runner;
   }
 
   /** What the parties broadcast since, given to the chain; both see what gets into the mempool. */
@@ -136,7 +171,7 @@ export class ChainPair<C extends PairChain = Chain> extends ChannelPair {
       this.refused.push(result.reason);
       return result.reason;
     }
-    for (const name of this.here()) this.see(name, parsed(raw), undefined);
+    for (const name of this.here()) this.batch(name, () => this.see(name, parsed(raw), undefined));
     return undefined;
   }
 
@@ -187,10 +222,13 @@ export class ChainPair<C extends PairChain = Chain> extends ChannelPair {
 
   private connect(name: PartyName, height: number): void {
     const party = this[name];
-    party.height = height;
-    for (const { transaction } of this.chain.blockAt(height)?.transactions ?? []) this.see(name, transaction, height);
-    party.run({ type: "block" });
-    party.flush();
+    const connect = (): void => {
+      party.height = height;
+      for (const { transaction } of this.chain.blockAt(height)?.transactions ?? []) this.see(name, transaction, height);
+      party.run({ type: "block" });
+      party.flush();
+    };
+    while (this.batch(name, connect));
   }
 
   /** The party comes back and works on the blocks that it missed, one after the other. */

@@ -1,7 +1,15 @@
 import { isDeepStrictEqual } from "node:util";
 import { deserialize, serialize } from "node:v8";
 import { expect } from "vitest";
-import { asChannelId, asNodeId, asPaymentHash, asTxid, type Msat, type Satoshi } from "../../src/core/base/index.ts";
+import {
+  asChannelId,
+  asNodeId,
+  asPaymentHash,
+  asTxid,
+  compareBytes,
+  type Msat,
+  type Satoshi,
+} from "../../src/core/base/index.ts";
 import { anchorScript, type CommitmentBuffer, payToWitnessScriptHash } from "../../src/core/bitcoin/index.ts";
 import { keyPaths, type Signer, seedSigner, sha256 } from "../../src/core/crypto/index.ts";
 import {
@@ -35,6 +43,32 @@ export type PartyName = "alice" | "bob";
 
 export const AMOUNT_SAT = 1_000_000n as Satoshi;
 export const FEES: FeeEstimate = { nextBlock: 2_000, relay: 1_000, fallback: 2_000 };
+
+/**
+ * Has every party from now on crash after each step that changes something: what follows is done with what the rows say. Tests of other
+ * files are run so for a second time.
+ */
+export function everyStepCrashes(): void {
+  crashing.everywhere = true;
+}
+
+const crashing = { everywhere: false };
+
+/** Rows in the order of their keys, as a store gives them. */
+function inOrder(rows: ChannelRows): ChannelRows {
+  return {
+    ...rows,
+    htlcs: byId(rows.htlcs),
+    removalRequests: byId(rows.removalRequests),
+    chainOutputs: rows.chainOutputs.toSorted((a, b) => a.index - b.index),
+    sweeps: rows.sweeps.toSorted((a, b) => a.createdHeight - b.createdHeight || compareBytes(a.txid, b.txid)),
+    knownPreimages: rows.knownPreimages.toSorted((a, b) => (a.htlcId < b.htlcId ? -1 : 1)),
+  };
+}
+
+function byId<T extends { readonly id: bigint }>(rows: readonly T[]): T[] {
+  return rows.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+}
 
 /** Like `toEqual`, which is slow on a state and tells well what differs. */
 export function expectSame(actual: unknown, expected: unknown): void {
@@ -79,6 +113,9 @@ export class Party {
   outgoing: Packet[] = [];
   /** Whether each step is checked as `run` says, which is most of what a test costs. */
   checked = true;
+  /** Whether the process ends after each step that changed something. */
+  crashes = crashing.everywhere;
+  private readonly ownHashes = new Map<number, Uint8Array>();
   readonly tells: Tell[] = [];
   readonly broadcasts: Uint8Array[] = [];
   readonly changes: ChannelChange[] = [];
@@ -136,6 +173,7 @@ export class Party {
     apply(state, changes);
     this.changes.push(...changes);
     this.check();
+    if (this.crashes && changes.length > 0) this.crash();
     for (const effect of effects) {
       if (effect.type === "send") {
         this.sent++;
@@ -157,9 +195,39 @@ export class Party {
     expectSame(loaded, state);
   }
 
+  /**
+   * Where the party stands now, as if the last commit was now. What it gives back brings the party back here: all since then was in a batch
+   * that nobody wrote, and of which nothing was sent or broadcast.
+   */
+  committed(): () => void {
+    const { sent, received, packetAcknowledge, height, caughtUp, tells, broadcasts, changes } = this;
+    const rows = structuredClone(rowsOf(this.channel));
+    const outgoing = [...this.outgoing];
+    const lengths = [tells.length, broadcasts.length, changes.length] as const;
+    return () => {
+      Object.assign(this, { sent, received, packetAcknowledge, height, caughtUp, outgoing });
+      [tells.length, broadcasts.length, changes.length] = lengths;
+      this.state = this.loaded(rows);
+    };
+  }
+
+  /** Another process takes the channel up. What it knows of it is what this one knew, and it goes on by itself. */
+  private crash(): void {
+    const { channel } = this;
+    // Before the anchor is known, both sides' terms come one after the other in the same batch.
+    if (channel.funding === undefined) return;
+    const loaded = this.loaded(inOrder(structuredClone(rowsOf(channel))));
+    expectSame({ ...loaded, lastChange: channel.lastChange }, channel);
+    this.state = loaded;
+  }
+
   /** The state that a store with these rows gives back. */
   loaded(rows: ChannelRows): ChannelState {
-    const ownHash = (number: number) => ownRevocationHash(this, rows.channel.index, number);
+    const ownHash = (number: number) => {
+      const hash = this.ownHashes.get(number) ?? ownRevocationHash(this, rows.channel.index, number);
+      this.ownHashes.set(number, hash);
+      return hash;
+    };
     return load(rows, this.packetAcknowledge, ownHash);
   }
 

@@ -82,6 +82,8 @@ export class Ending {
   /** How much each had been told at each reorganisation. */
   private readonly toldAt: Record<PartyName, number[]> = { alice: [], bob: [] };
   private secrets = 0;
+  /** Decides which batches are lost; a source of its own, so that a number without losses means what it would mean with them. */
+  private readonly loss: RandomNumbers | undefined;
 
   constructor(seed: number) {
     this.random = randomNumbers(seed);
@@ -93,6 +95,14 @@ export class Ending {
       bob: { delay: delay(), window: this.pick([2, 16]), prestageAdds },
     }).openOnChain(this.pick([0n, 400_000_000n, 900_000_000n]), this.prestage);
     for (const name of NAMES) this.keep(name);
+    // Every other one with a crash after each step, and every other pair of them with batches that are lost.
+    for (const name of NAMES) this.pair[name].crashes = seed % 2 === 0;
+    this.loss = seed % 4 < 2 ? undefined : randomNumbers(~seed);
+    this.pair.losesBatch = (name) => name !== this.cheater && this.loses(10);
+  }
+
+  private loses(oneIn: number): boolean {
+    return this.loss !== undefined && this.loss(oneIn) === 0;
   }
 
   private pick<T>(from: readonly T[]): T {
@@ -134,9 +144,29 @@ export class Ending {
     const actions = this.random(60);
     for (let n = 0; n < actions; n++) {
       const name = this.pick(NAMES);
+      if (this.loses(4)) this.lose(name);
       this.update(name);
       for (const each of NAMES) this.keep(each);
     }
+  }
+
+  /** The party does much in a batch that is never written; what it got comes again. */
+  private lose(name: PartyName): void {
+    const { pair, loss } = this;
+    if (loss === undefined) return;
+    this.note(`${name} loses a batch`);
+    const goBack = pair[name].committed();
+    const waiting = [...pair[other(name)].outgoing];
+    for (let n = loss(4); n > 0 && pair[other(name)].outgoing.length > 0; n--) this.receive(name);
+    const undecided = pair[name].cleared().filter((id) => !this.knownAt.has(id) && pair[name].channel.htlcs.has(id));
+    for (const id of undecided) {
+      const { n } = this.offered.get(id) ?? { n: 0 };
+      pair[name].run({ type: "fulfill", id, preimage: secret(n) });
+    }
+    if (loss(2) === 0) pair[name].flush();
+    pair[other(name)].outgoing = waiting;
+    goBack();
+    pair.restart(name);
   }
 
   private update(name: PartyName): void {
@@ -215,8 +245,7 @@ export class Ending {
 
   private restart(name: PartyName): void {
     this.note(`${name} restarts`);
-    const party = this.pair[name];
-    party.state = party.loaded(rowsOf(party.channel));
+    this.pair.restart(name);
   }
 
   private mine(count: number): void {

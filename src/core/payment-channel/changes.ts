@@ -34,6 +34,7 @@ import {
   liveFees,
   lockOf,
   oldestUnrevoked,
+  orderedSweeps,
 } from "./state.ts";
 import { withAdd, withFeeRate, withRemoval } from "./view.ts";
 
@@ -154,7 +155,7 @@ function applyOne(state: ChannelState, change: ChannelChange): void {
       state.chainOutputs.set(change.row.index, change.row);
       return;
     case "sweep":
-      state.sweeps.push(change.row);
+      state.sweeps = orderedSweeps([...state.sweeps, change.row]);
       return;
     case "sweep_dropped":
       state.sweeps = state.sweeps.filter(({ txid }) => !equalBytes(txid, change.txid));

@@ -27,7 +27,14 @@ import { preimageOf } from "./known-preimages.ts";
 import { moveTo, NOTHING, type StepResult, step, tell } from "./outcome.ts";
 import { ownRevocationHash } from "./own-revocation.ts";
 import { depth, isRefunded, refundHeight, SETTLED_DEPTH } from "./refunds.ts";
-import type { AnchorSpendRow, ChainOutputRow, CommitmentRow, HtlcRow, Side } from "./rows.ts";
+import {
+  type AnchorSpendRow,
+  type ChainOutputRow,
+  type CommitmentRow,
+  type HtlcRow,
+  isRejected,
+  type Side,
+} from "./rows.ts";
 import { type ChannelState, isIn } from "./state.ts";
 import { isConfirmed, isWorthClaiming, planSweeps } from "./sweeps.ts";
 
@@ -232,10 +239,10 @@ export function failedHtlcsSettled(state: ChannelState, { height: tip }: Context
   if (state.anchorSpend?.height === undefined) return NOTHING;
   const effects: Effect[] = [];
   for (const htlc of state.htlcs.values()) {
-    const { id, offerer, paymentHash, removal, addNumber } = htlc;
+    const { id, offerer, paymentHash } = htlc;
     if (offerer !== "local" || preimageOf(state, htlc) !== undefined) continue;
-    // A request that was rejected was told when it was.
-    if (removal !== undefined && addNumber === 0) continue;
+    // It was told when it was.
+    if (isRejected(htlc)) continue;
     if (depth(refundHeight(state, id), tip) !== SETTLED_DEPTH) continue;
     const reason = new TextEncoder().encode("resolved on chain");
     effects.push(tell({ type: "htlc_failed", id, paymentHash, reason }));

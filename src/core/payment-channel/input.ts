@@ -150,7 +150,12 @@ export type Input =
   /** End the channel because of `error`. `notify`: tell the peer, unless the peer told us. Spec: B2-42. */
   | { readonly type: "fail"; readonly error: ChannelError; readonly notify: boolean };
 
-/** What a channel tells the payment engine or the wallet, in the same batch. */
+/**
+ * What a channel tells the payment engine or the wallet, in the same batch. The end of an HTLC (`htlc_fulfilled`, `htlc_failed`) is told
+ * for good but for one case: a reorganisation that takes blocks away after an HTLC was told to have failed because of the chain has it told
+ * once more when it is six blocks deep again, and one of six blocks or more may have it end otherwise. Whoever is told keeps the first end, by
+ * channel and id: what follows from it, such as failing the HTLC that it was forwarded for, has happened by then.
+ */
 export type Tell =
   /** The peer asks to add an HTLC, and the policy is to ask: accept or reject it. Spec: LS-17. */
   | { readonly type: "add_requested"; readonly htlc: HtlcRow }

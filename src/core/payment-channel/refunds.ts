@@ -1,6 +1,6 @@
 // HTLCs that we offered and that the chain gives back: since when, and whether that is final (payment-channel design "On chain").
 
-import type { HtlcRow } from "./rows.ts";
+import { type HtlcRow, isRejected } from "./rows.ts";
 import type { ChannelState } from "./state.ts";
 
 /** m_s: confirmations after which something that the chain did to an HTLC counts as final. */
@@ -24,7 +24,11 @@ export function refundHeight(state: ChannelState, id: bigint): number | undefine
   return anchorSpend.height;
 }
 
-/** Whether an HTLC of ours was told to have failed because of the chain: whatever is learned now comes too late for it. */
-export function isRefunded(state: ChannelState, { id, offerer }: HtlcRow, tip: number): boolean {
-  return offerer === "local" && depth(refundHeight(state, id), tip) >= SETTLED_DEPTH;
+/**
+ * Whether an HTLC of ours was told to have failed, because of the chain or because the peer turned the request down: whatever is learned now
+ * comes too late for it.
+ */
+export function isRefunded(state: ChannelState, htlc: HtlcRow, tip: number): boolean {
+  if (htlc.offerer !== "local") return false;
+  return isRejected(htlc) || depth(refundHeight(state, htlc.id), tip) >= SETTLED_DEPTH;
 }

@@ -187,6 +187,11 @@ export function isRequested({ requestNumber, addNumber, removal }: HtlcRow): boo
   return requestNumber > 0 && addNumber === 0 && removal === undefined;
 }
 
+/** Requested, and turned down or taken back: it never was in a commitment. Spec: LS-17. */
+export function isRejected({ addNumber, removal }: HtlcRow): boolean {
+  return addNumber === 0 && removal !== undefined;
+}
+
 /**
  * A request to remove an HTLC that is not accepted yet, at most one per HTLC: where the requests of both sides cross, that of the
  * HTLC's receiver stands. Spec: LS-22, LS-23.

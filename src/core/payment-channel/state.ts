@@ -1,4 +1,4 @@
-import { type ChannelId, invariant, toHex } from "../base/index.ts";
+import { type ChannelId, compareBytes, invariant, toHex } from "../base/index.ts";
 import { type RevocationSlot, ripemd160 } from "../crypto/index.ts";
 import {
   type AnchorSpendRow,
@@ -76,7 +76,7 @@ export type ChannelState = {
   anchorSpend: AnchorSpendRow | undefined;
   /** Those of the transaction that spends the anchor, by index. */
   readonly chainOutputs: Map<number, ChainOutputRow>;
-  /** Claims of ours that are not replaced, oldest first. */
+  /** Claims of ours that are not replaced, oldest first, those of one height by txid: as they are stored. */
   sweeps: SweepRow[];
   /** Preimages that no message has carried, by HTLC: of HTLCs offered to us, or learned from the chain. */
   readonly knownPreimages: Map<bigint, Uint8Array>;
@@ -195,7 +195,7 @@ export function load(rows: ChannelRows, acknowledged: number, ownHash: (number: 
   state.closeOffers = [...rows.closeOffers].sort((a, b) => a.ordinal - b.ordinal);
   state.anchorSpend = rows.anchorSpend;
   for (const output of rows.chainOutputs) state.chainOutputs.set(output.index, output);
-  state.sweeps = [...rows.sweeps].sort((a, b) => a.createdHeight - b.createdHeight);
+  state.sweeps = orderedSweeps(rows.sweeps);
   for (const { htlcId, preimage } of rows.knownPreimages) state.knownPreimages.set(htlcId, preimage);
   for (const row of rows.htlcs) {
     const htlc = { ...row, lock: lockOf(row.paymentHash) };
@@ -211,6 +211,11 @@ export function load(rows: ChannelRows, acknowledged: number, ownHash: (number: 
   const given = state.terms.local?.revocationHashes ?? 0;
   for (let number = first; number < first + given; number++) state.revocationLocks.add(lockOf(ownHash(number)));
   return state;
+}
+
+/** In the order in which a state has them, whether they were just made or loaded. */
+export function orderedSweeps(sweeps: readonly SweepRow[]): SweepRow[] {
+  return sweeps.toSorted((a, b) => a.createdHeight - b.createdHeight || compareBytes(a.txid, b.txid));
 }
 
 function deriveViews(state: ChannelState, acknowledged: number): void {
