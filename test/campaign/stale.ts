@@ -1,0 +1,56 @@
+import { memoryStore } from "../../src/adapters/store-memory/index.ts";
+import { openBackup } from "../../src/node/backup.ts";
+import { restoreInto } from "../../src/node/restore.ts";
+import type { RandomNumbers, WorldNode } from "../../src/testing/index.ts";
+import type { Market } from "./market.ts";
+
+/** All others are there and can be reached: a node on old data that nobody can warn is beyond help. */
+async function gather(market: Market): Promise<void> {
+  const { world } = market;
+  await market.revive();
+  for (const a of world.nodes) {
+    for (const b of world.nodes) {
+      world.mend(a, b);
+      world.delay(a, b, 0);
+    }
+  }
+  await world.advance(10_000);
+  await market.revive();
+}
+
+async function comeBack(market: Market, node: WorldNode, store: WorldNode["store"]): Promise<void> {
+  const { world } = market;
+  const { faults } = world;
+  world.faults = {};
+  await gather(market);
+  market.stale.add(node);
+  for (const other of world.nodes) other.unplan();
+  node.crash();
+  node.store = store;
+  // Its own life is not what the others remember: those reconnect, and say so.
+  await node.start();
+  await world.advance(90_000);
+  world.faults = faults;
+}
+
+/** A node comes back with a copy of its data that is older than its channels, once. */
+export async function restoreCopy(market: Market, random: RandomNumbers): Promise<void> {
+  const found = [...market.old][0];
+  if (found === undefined || market.stale.size > 0) return;
+  const [node, store] = found;
+  void random;
+  await comeBack(market, node, store);
+}
+
+/** A node comes back from its newest backup, once. */
+export async function restoreBackup(market: Market, random: RandomNumbers): Promise<void> {
+  if (market.stale.size > 0) return;
+  const { nodes } = market.world;
+  const node = nodes[random(nodes.length)];
+  if (node?.backup === undefined) return;
+  const opened = openBackup(node.backup, node.seed);
+  if (!opened.ok) throw new Error(`a backup can't be opened: ${opened.error.type}`);
+  const store = memoryStore();
+  await restoreInto(store, opened.value);
+  await comeBack(market, node, store);
+}
