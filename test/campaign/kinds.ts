@@ -1,3 +1,4 @@
+import { assertNever } from "../../src/core/base/index.ts";
 import {
   type MessageTrouble,
   pick,
@@ -7,7 +8,7 @@ import {
 } from "../../src/testing/index.ts";
 import type { Market } from "./market.ts";
 import { swallow, tamper } from "./mischief.ts";
-import type { Theme } from "./setting.ts";
+import type { Setting } from "./setting.ts";
 import { restoreBackup, restoreCopy } from "./stale.ts";
 import { publishOld } from "./thief.ts";
 
@@ -32,9 +33,9 @@ function someone(market: Market, random: RandomNumbers): WorldNode {
 
 /** Things that happen between honest nodes, to their machines, networks and chain, and that cost nobody anything. */
 const TRANSPORT: Record<string, Kind> = {
-  deliver: (market, random) => market.world.deliver(1 + random(10)),
+  deliver: (market, random) => market.world.deliver(1 + random(24)),
   tick: (market, random) => market.world.clock.advance(random(2_000)),
-  pass: (market, random) => market.world.advance(random(20_000)),
+  pass: (market, random) => market.world.advance(random(6_000)),
   pay: async (market, random) => {
     for (let n = random(4); n >= 0; n--) market.payment(random);
     await market.world.clock.run();
@@ -158,10 +159,10 @@ const STALE: Record<string, Kind> = {
 export const KINDS: Readonly<Record<string, Kind>> = { ...TRANSPORT, ...ENDINGS, ...CHEATER, ...STALE };
 
 const TRANSPORT_WEIGHTS = {
-  deliver: 30,
-  tick: 8,
-  pass: 10,
-  pay: 32,
+  deliver: 28,
+  tick: 6,
+  pass: 16,
+  pay: 34,
   drop: 2,
   cut: 1,
   mend: 2,
@@ -178,10 +179,25 @@ const TRANSPORT_WEIGHTS = {
   close: 1,
 };
 
-/** How often each kind of step comes in a world of a theme. */
-export const WEIGHTS: Readonly<Record<Theme, Readonly<Record<string, number>>>> = {
-  transport: TRANSPORT_WEIGHTS,
-  endings: { ...TRANSPORT_WEIGHTS, fail: 2, leave: 2, blocks: 3, storm: 1, calm: 2, reorganise: 2 },
-  cheater: { ...TRANSPORT_WEIGHTS, fail: 1, leave: 1, blocks: 3, publishOld: 3, tamper: 3, swallow: 1 },
-  stale: { ...TRANSPORT_WEIGHTS, keepCopy: 4, restoreCopy: 2, restoreBackup: 1 },
-};
+/** How often each kind of step comes in a world. */
+export function weightsOf({ theme, cheat }: Setting): Readonly<Record<string, number>> {
+  switch (theme) {
+    case "transport":
+      return TRANSPORT_WEIGHTS;
+    case "endings":
+      return { ...TRANSPORT_WEIGHTS, fail: 2, leave: 2, blocks: 3, storm: 1, calm: 2, reorganise: 2 };
+    case "cheater":
+      return {
+        ...TRANSPORT_WEIGHTS,
+        fail: 1,
+        leave: 1,
+        blocks: 3,
+        ...(cheat !== "tamper" && { publishOld: 2 }),
+        ...(cheat !== "publish" && { tamper: 2, swallow: 1 }),
+      };
+    case "stale":
+      return { ...TRANSPORT_WEIGHTS, keepCopy: 4, restoreCopy: 2, restoreBackup: 1 };
+    default:
+      return assertNever(theme);
+  }
+}

@@ -1,6 +1,6 @@
 import type { Scenario } from "../../src/testing/index.ts";
 import { checkEnd, checkNews } from "./invariants.ts";
-import { KINDS, WEIGHTS } from "./kinds.ts";
+import { KINDS, weightsOf } from "./kinds.ts";
 import { Market } from "./market.ts";
 import { settingOf } from "./setting.ts";
 
@@ -8,8 +8,8 @@ import { settingOf } from "./setting.ts";
 export const CAMPAIGN: Scenario<Market> = {
   kinds: KINDS,
   plan: (seed) => {
-    const { steps, theme } = settingOf(seed);
-    return { steps, weights: WEIGHTS[theme] };
+    const setting = settingOf(seed);
+    return { steps: setting.steps, weights: weightsOf(setting) };
   },
   begin: (seed, options) => new Market(settingOf(seed), options).begin(),
   afterStep: checkNews,

@@ -32,6 +32,8 @@ export type Setting = {
   readonly estimate: number;
   /** Coins of each node. */
   readonly coins: number;
+  /** What the cheater is good at: old commitments, or messages. */
+  readonly cheat: "publish" | "tamper" | "both";
   /** The cheater is not heard of again after the steps. */
   readonly cheaterGoes: boolean;
   readonly steps: number;
@@ -64,7 +66,7 @@ export function settingOf(seed: number): Setting {
     theme,
     names,
     channels,
-    opensUnderFire: random(2) === 0,
+    opensUnderFire: random(theme === "transport" ? 2 : 5) === 0,
     commitMs: pick(random, [
       { least: 0, most: 0 },
       { least: 1, most: 9 },
@@ -75,7 +77,8 @@ export function settingOf(seed: number): Setting {
     window: pick(random, [2, 16]),
     estimate: 6_000 + random(3_001),
     coins: 3,
+    cheat: pick<Setting["cheat"]>(random, ["publish", "publish", "tamper", "tamper", "both"]),
     cheaterGoes: random(3) > 0,
-    steps: 40 + random(60),
+    steps: 40 + random(50),
   };
 }

@@ -34,11 +34,10 @@ async function comeBack(market: Market, node: WorldNode, store: WorldNode["store
 }
 
 /** A node comes back with a copy of its data that is older than its channels, once. */
-export async function restoreCopy(market: Market, random: RandomNumbers): Promise<void> {
+export async function restoreCopy(market: Market): Promise<void> {
   const found = [...market.old][0];
   if (found === undefined || market.stale.size > 0) return;
   const [node, store] = found;
-  void random;
   await comeBack(market, node, store);
 }
 
