@@ -9,8 +9,8 @@ function campaign(...args: string[]) {
   return { status, stdout, stderr };
 }
 
-/** One of each theme, with a cheater that publishes and one that tampers. */
-const SEEDS = [1, 2, 3, 6, 7, 8];
+/** Of different themes. */
+const SEEDS = [1, 2, 3];
 
 it("replays a seed in another process, to the byte", () => {
   for (const seed of SEEDS) {
