@@ -1,4 +1,11 @@
-import { ChainError, DataDirectoryUnusable, NodeHalted, StoreError, TransportError } from "../node/index.ts";
+import {
+  ChainError,
+  DataDirectoryUnusable,
+  LedgerError,
+  NodeHalted,
+  StoreError,
+  TransportError,
+} from "../node/index.ts";
 import { EXIT } from "./exit-code.ts";
 
 /** Ends a command with a message for its user: what happened, why, and what to do. */
@@ -59,6 +66,7 @@ export function asFailure(cause: unknown): Failure {
     return new Failure(inner.exitCode, inner.code, `The node stopped by itself: ${inner.message}`, { cause });
   }
   if (cause instanceof StoreError) return environmentFailure(`store_${cause.code}`, cause.message, cause);
+  if (cause instanceof LedgerError) return environmentFailure(`ledger_${cause.code}`, cause.message, cause);
   if (cause instanceof DataDirectoryUnusable) return environmentFailure("data_directory", cause.message, cause);
   if (cause instanceof ChainError) {
     const message = `The Bitcoin chain can't be used: ${withoutFullStop(cause.message)}. ${CHAIN_ADVICE[cause.code]}`;

@@ -6,6 +6,7 @@ import { addDemoCommand } from "./demo/command.ts";
 import { EXIT, EXIT_CODES_HELP } from "./exit-code.ts";
 import { addExplainCommand } from "./explain.ts";
 import { asFailure } from "./failure.ts";
+import { addLedgerCommand } from "./ledger-serve.ts";
 import { addRestoreCommand } from "./restore.ts";
 import { addStartCommand } from "./start/command.ts";
 import { addVmCommand } from "./vm/command.ts";
@@ -28,6 +29,7 @@ function program(finish: (exitCode: number) => void): Command {
   addExplainCommand(sluice, finish);
   addRestoreCommand(sluice, finish);
   addChainCommand(sluice, finish);
+  addLedgerCommand(sluice, finish);
   addVmCommand(sluice, finish);
   return sluice;
 }

@@ -1,7 +1,9 @@
 export { type BitcoindChain, type BitcoindOptions, bitcoindChain } from "../adapters/chain-bitcoind/index.ts";
 export { Chain, embeddedChain, serveChain } from "../adapters/chain-embedded/index.ts";
+export { embeddedLedger, openLedger, serveLedger } from "../adapters/ledger-embedded/index.ts";
+export { httpLedger } from "../adapters/ledger-http/index.ts";
 export { DEFAULT_PORT } from "../adapters/p2p-tcp/index.ts";
-export { systemClock } from "../adapters/system/index.ts";
+export { systemClock, systemRandom } from "../adapters/system/index.ts";
 export {
   asNodeId,
   asPaymentHash,
@@ -36,6 +38,7 @@ export {
   type Trouble,
 } from "../core/payment-channel/index.ts";
 export { type BitcoinChain, type BitcoinNetwork, ChainError, type Outpoint } from "../ports/bitcoin-chain.ts";
+export { type Ledger, LedgerError } from "../ports/ledger.ts";
 export { type DamagedChannel, StoreError } from "../ports/store.ts";
 export { type PeerAddress, TransportError } from "../ports/transport.ts";
 export type {

@@ -21,6 +21,7 @@ export {
   type StateHeader,
   stateHash,
 } from "./header.ts";
+export { type Json, type JsonCodec, readJson } from "./json-codec.ts";
 export {
   type ContractLeaf,
   contractId,
@@ -33,15 +34,41 @@ export {
   NO_ROOT,
 } from "./leaf.ts";
 export type { LedgerEvent } from "./ledger-events.ts";
-export type {
-  AccountRow,
-  ChannelPhase,
-  ChannelRow,
-  Closing,
-  ContractMark,
-  LedgerChange,
-  LedgerRows,
+export {
+  accountJson,
+  channelJson,
+  contractRowsJson,
+  descriptionJson,
+  entryJson,
+  eventsJson,
+  markJson,
+  recordJson,
+  statusJson,
+  submitResultJson,
+  tipJson,
+} from "./ledger-json.ts";
+export {
+  type AccountRow,
+  type ChannelPhase,
+  type ChannelRow,
+  type Closing,
+  type ContractMark,
+  type LedgerChange,
+  type LedgerRows,
+  layOver,
+  type WorkingRows,
+  workingRows,
 } from "./ledger-rows.ts";
+export type {
+  ContractName,
+  ContractRows,
+  LedgerDescription,
+  LedgerEntry,
+  LedgerTip,
+  LogPage,
+  SubmitResult,
+  TransactionStatus,
+} from "./ledger-view.ts";
 export type { Pair, Party } from "./parties.ts";
 export { type ReadyMade, readTerms, readyMade, sourceOf } from "./ready-made/contracts.ts";
 export { type PossibleEnd, possibleEnds } from "./ready-made/describe.ts";

@@ -1,4 +1,4 @@
-import { asChannelId, type ChannelId, fromHex, invariant, toHex } from "../base/index.ts";
+import { asChannelId, assertNever, type ChannelId, fromHex, invariant, toHex } from "../base/index.ts";
 import type { StateHeader } from "./header.ts";
 import type { Pair, Party } from "./parties.ts";
 import type { EvidenceRecord } from "./record.ts";
@@ -156,6 +156,34 @@ export function workingRows(under: LedgerRows): WorkingRows {
       return changes;
     },
   };
+}
+
+/** Lays changes over rows, in their order. */
+export function layOver(rows: WorkingRows, changes: readonly LedgerChange[]): void {
+  for (const change of changes) {
+    switch (change.type) {
+      case "account":
+        rows.setAccount(change.id, change.row);
+        break;
+      case "channel":
+        rows.setChannel(change.id, change.row);
+        break;
+      case "record":
+        rows.setRecord(change.channel, change.leafHash, change.row);
+        break;
+      case "mark":
+        rows.setMark(change.channel, change.contractId, change.row);
+        break;
+      case "paid":
+        rows.setPaid(change.channel, change.slot);
+        break;
+      case "channel_deleted":
+        rows.deleteChannel(change.id);
+        break;
+      default:
+        assertNever(change);
+    }
+  }
 }
 
 function bytesOf(hex: string): Uint8Array {

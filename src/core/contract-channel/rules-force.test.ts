@@ -169,7 +169,7 @@ describe("force_progress", () => {
     expect(scene.try(force(now(scene), heavy, ""))).toMatchObject({ error: { type: "gas_above_ledger" } });
   });
 
-  it("refuses to end a contract whose stakes are not all locked", () => {
+  it("refuses a contract whose stakes are not all locked, before it is run", () => {
     const header = { ...stateOf(1, [COUNTER]), locked: stateOf(1).locked, balances: pair(10_000, 5_000) };
     const scene = ledgerScene();
     scene.do({ type: "snapshot_solo", channelId: CHANNEL, state: coSigned(header) });

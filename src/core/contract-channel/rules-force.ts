@@ -96,14 +96,10 @@ function apply(
   base: ChannelRow,
   contract: ShownContract,
   { result, mark }: { readonly result: ContractResult; readonly mark: ContractMark },
-): Outcome {
+): void {
   const { leaf, proof, evidence } = contract;
   const isSettled = phaseOf(base) === "settled";
   const isOver = result.delay === 0 && result.nonce > 0;
-  if (isOver) {
-    const fits = checkStakes(leaf, isSettled ? base.unpaid : base.header.locked);
-    if (!fits.ok) return fits;
-  }
   const root = result.root ?? NO_ROOT;
   const header = nextHeader(base, contract, { isOver, root, amount: result.amount });
   const next: ChannelRow = { ...base, solo: base.solo + 1, header };
@@ -112,13 +108,12 @@ function apply(
   recordState(context, next);
   const shown = isOver ? undefined : root;
   context.emit({ type: "forced", contractId: leaf.id, slot: proof.slot, evidence, root: shown, until: mark.until });
-  if (!isOver || !isSettled) return DONE;
+  if (!isOver || !isSettled) return;
   const paid = shares(leaf, result.amount);
   for (const party of PARTIES) credit(context.rows, base.parameters.accounts[party], paid[party]);
   context.rows.setPaid(channelId, proof.slot);
   context.emit({ type: "contract_paid", contractId: leaf.id, slot: proof.slot, paid });
   afterPayment(context, { ...next, unpaid: units(base.unpaid - stakesOf(leaf)) });
-  return DONE;
 }
 
 function isRow(value: ChannelRow | Outcome): value is ChannelRow {
@@ -136,6 +131,8 @@ export function forceProgress(context: RuleContext, action: Force, channel: Chan
   if (context.rows.isPaid(channelId, proof.slot)) return refuse({ type: "contract_paid", index: 0 });
   const record = context.rows.record(channelId, leafHash(leaf));
   if (record !== undefined && isFinal(record)) return refuse({ type: "record_final" });
+  const fits = checkStakes(leaf, phaseOf(base) === "settled" ? base.unpaid : base.header.locked);
+  if (!fits.ok) return fits;
   const mark = stepped(context, base, leaf, by);
   if (mark === undefined) return refuse({ type: "steps_used_up", limit: MAX_STEPS });
   const ran = runContract({ channelId, leaf, program, evidence, height: context.height });
@@ -147,5 +144,6 @@ export function forceProgress(context: RuleContext, action: Force, channel: Chan
     context.emit({ type: "passed", contractId: leaf.id, why: "root_unchanged" });
     return DONE;
   }
-  return apply(context, base, contract, { result: ran.value, mark });
+  apply(context, base, contract, { result: ran.value, mark });
+  return DONE;
 }

@@ -1,0 +1,3 @@
+export { embeddedLedger } from "./embedded-ledger.ts";
+export { type EmbeddedLedger, openLedger } from "./ledger.ts";
+export { serveLedger } from "./server.ts";

@@ -1,0 +1,1 @@
+export { httpLedger } from "./http-ledger.ts";
