@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { parseTransaction } from "../../src/core/bitcoin/index.ts";
 import { newestCommitment } from "../../src/core/payment-channel/force-close.ts";
 import { ChainPair, expectWealth } from "../support/chain-pair.ts";
 import { AMOUNT_SAT, FEES, type Party, rowsOf, secret } from "../support/channel-pair.ts";
@@ -434,6 +435,48 @@ describe("a revoked commitment", () => {
       expect(pair.wealth("alice")).toBe(0n);
     },
   );
+});
+
+describe("a revoked commitment whose rows say nothing of it", () => {
+  const published = () => {
+    const pair = new ChainPair().openOnChain();
+    pair.standing("alice", 1, 50_000_000n, pair.height + 300);
+    const revoked = commitmentOf(pair.alice);
+    pair.standing("alice", 2, 20_000_000n, pair.height + 300);
+    // Her store has none.
+    pair.alice.changes.length = 0;
+    return { pair, revoked };
+  };
+
+  it("[B2-37] shows by its to-self whose it is", () => {
+    const { pair, revoked } = published();
+    pair.away.add("bob");
+    pair.publish(revoked);
+    pair.mine(1);
+    expect(pair.alice.channel.anchorSpend).toMatchObject({ kind: "revoked", holder: "local" });
+    expect([...pair.alice.channel.chainOutputs.values()].map(({ kind }) => kind)).toEqual(["to_self"]);
+  });
+
+  it("[B2-37] [B2-38] is looked up once where nothing is recognised, and is over when it is buried", () => {
+    const { pair, revoked } = published();
+    const { alice } = pair;
+    const parsed = parseTransaction(revoked);
+    if (!parsed.ok) throw new Error(parsed.error.reason);
+    const nobodys = [{ amountSat: 900_000n, script: new Uint8Array([0x51]) }];
+    const spent = { type: "anchor_spent", transaction: { ...parsed.value, outputs: nobodys } } as const;
+    expect(alice.run({ ...spent, height: alice.height })).toBeUndefined();
+    const { number } = alice.channel.anchorSpend ?? { number: -1 };
+    const evidence = { type: "evidence", number, commitments: [], htlcs: [] } as const;
+    expect(alice.run(evidence)).toBeUndefined();
+    expect(alice.channel.anchorSpend).toMatchObject({ kind: "revoked", holder: "remote" });
+    expect(alice.channel.chainOutputs.size).toBe(0);
+    const stages = [4, 5, 98, 99].map((depth) => {
+      alice.height = (alice.channel.anchorSpend?.height ?? 0) + depth;
+      alice.flush();
+      return alice.channel.stage.stage;
+    });
+    expect(stages).toEqual(["failed", "closed", "closed", "buried"]);
+  });
 });
 
 describe("fees of claims", () => {

@@ -125,18 +125,32 @@ export function evidence(state: ChannelState, input: Evidence, context: Context)
     return NOTHING;
   }
   const transaction = parsed(row.transaction);
+  const { holder, outputs } = foundIn(state, transaction, input, context);
+  return step([
+    { type: "anchor_spend", row: { ...row, holder } },
+    ...outputs.map((output): ChannelChange => ({ type: "chain_output", row: output })),
+  ]);
+}
+
+/**
+ * Where nothing is recognised there is nothing to be had by anybody, now or later: it counts as the peer's, so that nobody is asked for
+ * its rows again.
+ */
+function foundIn(
+  state: ChannelState,
+  transaction: Transaction,
+  input: Evidence,
+  context: Context,
+): { readonly holder: Side; readonly outputs: readonly ChainOutputRow[] } {
   for (const holder of ["remote", "local"] as const) {
     const commitment = revokedCommitment(state, holder, input, context);
     const outputs = commitment === undefined ? [] : outputsOf(state, transaction, commitment);
-    if (outputs.length === 0) continue;
-    return step([
-      { type: "anchor_spend", row: { ...row, holder } },
-      ...outputs.map((output): ChannelChange => ({ type: "chain_output", row: output })),
-    ]);
+    if (outputs.length > 0) return { holder, outputs };
   }
-  return NOTHING;
+  return { holder: "remote", outputs: [] };
 }
 
+/** A backup does not reach back for ever: without the row, a commitment's to-self still shows whose it is, and is punished. */
 function revokedCommitment(
   state: ChannelState,
   holder: Side,
@@ -144,17 +158,14 @@ function revokedCommitment(
   context: Context,
 ): PublishedCommitment | undefined {
   const row = commitments.find((one) => one.holder === holder && one.number === number);
-  // A backup does not reach back for ever: without the row, of a commitment of the peer's the slots still punish its to-self.
   const standing = row === undefined ? [] : htlcs.filter((htlc: HtlcRow) => isIn(htlc, row.coverage));
   if (holder === "local") {
-    if (row === undefined) return undefined;
     const revocationHash = ownRevocationHash(context, state.channel.index, number);
     return { holder, revoked: true, revocationHash, htlcs: standing };
   }
   const preimage = lookupRevocation(state.revocationSlots, FIRST_REVOCATION_INDEX - BigInt(number));
-  return preimage === undefined
-    ? undefined
-    : { holder, revoked: true, revocationHash: sha256(preimage), htlcs: standing };
+  if (preimage === undefined) return undefined;
+  return { holder, revoked: true, revocationHash: sha256(preimage), htlcs: standing };
 }
 
 function parsed(raw: Uint8Array): Transaction {

@@ -25,8 +25,11 @@ import type { ChannelState } from "./state.ts";
 const HURRY_BLOCKS = 12;
 /** Blocks after which a claim that is not in a block is made dearer, whatever the estimate says. */
 const PATIENCE_BLOCKS = 3;
-/** Serialised bytes of one claim transaction, under the 100,000 of the rule. Spec: B2-37. */
+/** Serialised bytes of one claim transaction, under the 100,000 of the rule, and its inputs. Spec: B2-37. */
 const MAX_SWEEP_BYTES = 99_000;
+const MAX_SWEEP_INPUTS = 350;
+/** Inputs of one penalty for HTLCs in a hurry: until the cheater can take any of them, and from then on. */
+const HURRIED_PENALTY_INPUTS = { before: 20, after: 4 };
 /** How much dearer a replacement is, at least: below, replacing is not worth its noise. */
 const STEP = 1.25;
 /** How many times the estimate a claim comes to by waiting alone: nobody else can take it. */
@@ -92,25 +95,53 @@ function blocksLeft(group: readonly Ready[], height: number): number {
   return Math.min(...group.map(({ claimable: { contestedFrom } }) => (contestedFrom ?? Infinity) - height - 1));
 }
 
-/** Those in a hurry each alone, since one input that somebody else spends kills a batch; the others in full batches. */
+/**
+ * Those in a hurry each alone, since one input that somebody else spends kills a batch; the others in full batches. Of a revoked
+ * commitment, whose HTLCs may be 2,300, only the holder's own output goes alone: nobody but us can take any of them before
+ * the delay is over, and from then on what he takes costs its small group a block, in which the rest is claimed anew.
+ */
 function grouped(ready: readonly Ready[], context: Context): Ready[][] {
-  const alone = ready.filter((one) => blocksLeft([one], context.height) <= HURRY_BLOCKS).map((one) => [one]);
-  const batches: Ready[][] = [];
+  const { before, after } = HURRIED_PENALTY_INPUTS;
+  const alone: Ready[][] = [];
+  const penalties: { readonly before: Ready[]; readonly after: Ready[] } = { before: [], after: [] };
+  const patient: Ready[] = [];
+  for (const one of ready) {
+    const left = blocksLeft([one], context.height);
+    if (left > HURRY_BLOCKS) patient.push(one);
+    else if (!isPenalty(one) || one.output.kind === "to_self") alone.push([one]);
+    else penalties[left > 0 ? "before" : "after"].push(one);
+  }
+  // Dear ones with dear ones: what a group may pay is by what it claims.
+  const dearest = (ones: readonly Ready[]) => ones.toSorted((a, b) => Number(b.output.amountSat - a.output.amountSat));
+  return [
+    ...alone,
+    ...batches(dearest(penalties.before), before, context.fees.relay),
+    ...batches(dearest(penalties.after), after, context.fees.relay),
+    ...batches(patient, MAX_SWEEP_INPUTS, rateFor([], context)),
+  ];
+}
+
+/** Batches of at most so many inputs, of what is worth its input at a rate. */
+function batches(ready: readonly Ready[], inputs: number, feeRate: number): Ready[][] {
+  const full: Ready[][] = [];
   let batch: Ready[] = [];
   let bytes = 0;
   for (const one of ready) {
-    if (blocksLeft([one], context.height) <= HURRY_BLOCKS || !isWorth(one, rateFor([], context))) continue;
+    if (!isWorth(one, feeRate)) continue;
     const size = claimSize(one.claimable.spend).bytes;
-    if (bytes + size > MAX_SWEEP_BYTES) {
-      batches.push(batch);
+    if (batch.length >= inputs || bytes + size > MAX_SWEEP_BYTES) {
+      full.push(batch);
       batch = [];
       bytes = 0;
     }
     batch.push(one);
     bytes += size;
   }
-  if (batch.length > 0) batches.push(batch);
-  return [...alone, ...batches];
+  return batch.length > 0 ? [...full, batch] : full;
+}
+
+function isPenalty({ claimable: { spend } }: Ready): boolean {
+  return spend.type.endsWith("_revoked");
 }
 
 /** Whether an output is worth more than its input costs at a rate. Looked at again with each block: fees fall too. */
@@ -160,8 +191,7 @@ function replacement(
 
 /** What the fee may take of the amount: a cheater's money may go to miners rather than back to him. */
 function highestFee(group: readonly Ready[], amountSat: bigint): bigint {
-  const isPenalty = group.some(({ claimable: { spend } }) => spend.type.endsWith("_revoked"));
-  const most = isPenalty ? (amountSat * 9n) / 10n : amountSat / 2n;
+  const most = group.some(isPenalty) ? (amountSat * 9n) / 10n : amountSat / 2n;
   const rest = amountSat - LEAST_CLAIM_SAT;
   return most < rest ? most : rest;
 }
