@@ -45,7 +45,7 @@ async function invoices(count: number, amountMsat: bigint): Promise<PaymentHash[
 
 /** Pays every hash, so many in flight at once, and says how long each took. Ids already paid are not paid again. */
 async function pay(options: PayOptions): Promise<PayReport> {
-  const { channel, amountMsat, hashes, inFlight, prefix } = options;
+  const { channel, amountMsat, hashes, inFlight, prefix, expiryBlocks } = options;
   const peer = running().channel(channel)?.peer;
   if (peer === undefined) throw new Error(`there is no channel ${channel}`);
   const latencies: number[] = [];
@@ -59,7 +59,8 @@ async function pay(options: PayOptions): Promise<PayReport> {
       const paymentHash = asPaymentHash(hashes[i] ?? new Uint8Array(32));
       const begun = performance.now();
       const id = `${prefix}${i}`;
-      const request = { id, paymentHash, amountMsat: amountMsat as Msat };
+      const expiry = expiryBlocks === undefined ? {} : { expiry: running().height + expiryBlocks };
+      const request = { id, paymentHash, amountMsat: amountMsat as Msat, ...expiry };
       let offered = await running().pay(channel, request);
       while (!offered.ok && offered.error.type === "peer_not_ready") {
         await running().untilReady(peer);
@@ -95,6 +96,10 @@ const methods: Methods = {
   closeChannel: async (channel) => {
     const closed = await running().closeChannel(channel);
     if (!closed.ok) throw new Error(closed.error.type);
+  },
+  failChannel: async (channel) => {
+    const failed = await running().failChannel(channel);
+    if (!failed.ok) throw new Error(failed.error.type);
   },
   payment: (id) => running().payment(id),
   record: (channel) => running().records.channel(channel),

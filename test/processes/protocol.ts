@@ -26,6 +26,8 @@ export type PayOptions = {
   readonly inFlight: number;
   /** The payment's id is the prefix and its position. */
   readonly prefix: string;
+  /** Blocks from now for which payments are offered; by default what a node chooses. */
+  readonly expiryBlocks?: number;
 };
 
 export type PayReport = {
@@ -47,6 +49,8 @@ export type Methods = {
   channels(): Promise<ChannelSummary[]>;
   openChannel(peer: NodeId, request: OpenChannelRequest): Promise<number>;
   closeChannel(channel: number): Promise<void>;
+  /** Goes to the chain alone. */
+  failChannel(channel: number): Promise<void>;
   invoices(count: number, amountMsat: bigint): Promise<PaymentHash[]>;
   pay(options: PayOptions): Promise<PayReport>;
   payment(id: string): Promise<PaymentRow | undefined>;
