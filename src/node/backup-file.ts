@@ -1,4 +1,4 @@
-import { open, rename, stat } from "node:fs/promises";
+import { open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { MAX_BACKUP_BYTES } from "./backup.ts";
 
@@ -15,7 +15,13 @@ async function synced(path: string, flags: string, write?: Uint8Array): Promise<
 /** Puts a backup in place of the one before: whole or not at all, and there after a loss of power. Rejects as `node:fs` does. */
 export async function writeBackupFile(path: string, bytes: Uint8Array): Promise<void> {
   const unfinished = `${path}.new`;
-  await synced(unfinished, "w", bytes);
+  try {
+    await synced(unfinished, "w", bytes);
+  } catch (cause) {
+    // On a full disk, half of one is in the way of everything else.
+    await rm(unfinished, { force: true }).catch(() => undefined);
+    throw cause;
+  }
   await rename(unfinished, path);
   await synced(dirname(path), "r");
 }

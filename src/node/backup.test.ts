@@ -19,7 +19,7 @@ function opened(node: TestNode): Backup {
 
 async function restored(backup: Backup): Promise<MemoryStore> {
   const store = memoryStore();
-  await restoreInto(store, backup);
+  expect((await restoreInto(store, backup)).ok).toBe(true);
   return store;
 }
 

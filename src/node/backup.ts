@@ -220,7 +220,12 @@ export function openBackup(bytes: Uint8Array, seed: Uint8Array): Result<Backup, 
   if (key.check.some((byte, at) => header[CHECK_AT + at] !== byte)) return err({ type: "backup_of_another_seed" });
   const plaintext = key.open(bytes.slice(HEADER_BYTES), header);
   if (plaintext === undefined) return err({ type: "backup_damaged" });
-  return ok(readBackup(plaintext));
+  // Sealed with our own key: what it says is what this program wrote, or another version of it.
+  try {
+    return ok(readBackup(plaintext));
+  } catch {
+    return err({ type: "backup_damaged" });
+  }
 }
 
 function replacer(_: string, value: unknown): unknown {

@@ -171,5 +171,10 @@ export function openCopy(bytes: Uint8Array, seed: Uint8Array): Backup | undefine
   if (plaintext === undefined) return undefined;
   const length = new DataView(plaintext.buffer, plaintext.byteOffset).getUint32(0);
   const deflated = plaintext.slice(LENGTH_BYTES, LENGTH_BYTES + length);
-  return readBackup(inflateRawSync(deflated, { maxOutputLength: MAX_INFLATED }));
+  try {
+    return readBackup(inflateRawSync(deflated, { maxOutputLength: MAX_INFLATED }));
+  } catch {
+    // Sealed by another version of this program.
+    return undefined;
+  }
 }

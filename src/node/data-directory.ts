@@ -9,6 +9,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -90,6 +91,17 @@ export function backupPath(directory: string): string {
 /** Whether a node was ever started there. */
 export function isUsed(directory: string): boolean {
   return [SEED_FILE, STORE_FILE].some((name) => existsSync(join(directory, name)));
+}
+
+/** Takes away what was begun there and is of no use, so that it can be begun again. What can't be removed stays. */
+export function removeStore(directory: string): void {
+  for (const name of [STORE_FILE, `${STORE_FILE}-wal`, `${STORE_FILE}-journal`, SEED_FILE, `${SEED_FILE}.new`]) {
+    try {
+      rmSync(join(directory, name), { force: true });
+    } catch {
+      // Whoever looks there finds it.
+    }
+  }
 }
 
 /** Puts a phrase beside a store that was made for it. Throws as `node:fs` does. */

@@ -5,7 +5,7 @@
 // not revealed yet: the signer gives those again when the channel is replayed.
 
 import { deserialize, serialize } from "node:v8";
-import { toHex } from "../core/base/index.ts";
+import { concatBytes, equalBytes, toHex } from "../core/base/index.ts";
 import { sha256 } from "../core/crypto/index.ts";
 import type { ChannelChange, ChannelState, Context, Input } from "../core/payment-channel/index.ts";
 import type { ReplayRow } from "../ports/store.ts";
@@ -16,7 +16,7 @@ const PARTS = 4;
 /** Each start of the node makes one, of the whole state: starts without end must not fill the disk. */
 const MOST_CHECKPOINTS = 16;
 /** Changes with the shapes of states and inputs: what another program wrote is not replayed. */
-const FORMAT = 1;
+const FORMAT = 2;
 const DIGEST_BYTES = 8;
 
 /** What changes seldom: written with the first input that has it. */
@@ -58,7 +58,7 @@ export class InputLog {
     this.begin(number);
     this.logged = 0;
     this.around = undefined;
-    const body = serialize({ format: FORMAT, state });
+    const body = sealed({ format: FORMAT, state });
     batch.change({ type: "replay_row", row: { channel, batch: number, place: 0, body } });
     batch.change({ type: "replay_pruned", channel, rows: this.inputs, checkpoints: MOST_CHECKPOINTS });
   }
@@ -83,7 +83,7 @@ export class InputLog {
     };
     this.logged = (this.logged ?? 0) + 1;
     this.place++;
-    batch.change({ type: "replay_row", row: { channel, batch: number, place: this.place, body: serialize(logged) } });
+    batch.change({ type: "replay_row", row: { channel, batch: number, place: this.place, body: sealed(logged) } });
   }
 
   private newAround({ height, caughtUp, fees, policy }: Context): Around | undefined {
@@ -108,12 +108,25 @@ function plain(this: Readonly<Record<string, unknown>>, name: string, value: unk
   return typeof value === "bigint" ? `${value}n` : value;
 }
 
-/** The state of a checkpoint; undefined where another program wrote it. */
-export function readCheckpoint({ body }: ReplayRow): ChannelState | undefined {
-  const read: { readonly format: number; readonly state: ChannelState } = deserialize(body);
-  return read.format === FORMAT ? read.state : undefined;
+/** A body: a digest of what follows it, then that. What is read back damaged is not what a state can be made of. */
+function sealed(value: object): Uint8Array {
+  const bytes = serialize(value);
+  return concatBytes(sha256(bytes).slice(0, DIGEST_BYTES), bytes);
 }
 
-export function readInput({ body }: ReplayRow): LoggedInput {
-  return deserialize(body);
+function opened<T>(body: Uint8Array): T | undefined {
+  const bytes = body.slice(DIGEST_BYTES);
+  if (!equalBytes(body.slice(0, DIGEST_BYTES), sha256(bytes).slice(0, DIGEST_BYTES))) return undefined;
+  return deserialize(bytes);
+}
+
+/** The state of a checkpoint; undefined where another program wrote it, or it is damaged. */
+export function readCheckpoint({ body }: ReplayRow): ChannelState | undefined {
+  const read = opened<{ readonly format: number; readonly state: ChannelState }>(body);
+  return read?.format === FORMAT ? read.state : undefined;
+}
+
+/** Undefined where it is damaged. */
+export function readInput({ body }: ReplayRow): LoggedInput | undefined {
+  return opened<LoggedInput>(body);
 }

@@ -87,6 +87,21 @@ describe("replaying a channel", () => {
     });
   });
 
+  it("goes as far as what was recorded can be read, and says where it is damaged", () => {
+    const logged = offered();
+    logged.run({ type: "commit" });
+    const [checkpoint, offer, commit] = logged.rows;
+    if (checkpoint === undefined || offer === undefined || commit === undefined) throw new Error("three rows");
+    for (const at of [0, 7, 8, 40]) {
+      const damaged = { ...commit, body: commit.body.map((byte, place) => (place === at ? byte ^ 1 : byte)) };
+      const replay = logged.replay([checkpoint, offer, damaged]);
+      expect(replay?.steps).toHaveLength(1);
+      expect(replay?.difference).toMatchObject({ batch: commit.batch, place: commit.place, what: "unreadable" });
+    }
+    const lost = { ...checkpoint, body: new Uint8Array(0) };
+    expect(logged.replay([lost, offer, commit])).toBeUndefined();
+  });
+
   it("passes over what another program wrote", () => {
     const logged = offered();
     const foreign = { channel: 7, batch: 1, place: 0, body: serialize({ format: 0, state: "?" }) };

@@ -39,7 +39,9 @@ export type ReplayDifference = {
     /** A step was refused, or threw, that had not been; or the other way round. */
     | "outcome"
     /** The state is not that of the next checkpoint. */
-    | "checkpoint";
+    | "checkpoint"
+    /** What was recorded is damaged. */
+    | "unreadable";
   readonly detail: string | undefined;
 };
 
@@ -81,6 +83,10 @@ export function replayed(
     // What another program wrote.
     if (state === undefined) continue;
     const logged = readInput(row);
+    if (logged === undefined) {
+      difference = { batch: row.batch, place: row.place, what: "unreadable", detail: undefined };
+      break;
+    }
     if (to !== undefined && "time" in to && logged.now > to.time) break;
     around = logged.around ?? around;
     if (around === undefined) continue;

@@ -6,7 +6,7 @@ import { CopyScene } from "../../test/support/copy-scene.ts";
 import { openSqliteStore } from "../adapters/store-sqlite/index.ts";
 import { systemRandom } from "../adapters/system/index.ts";
 import { seedFromPhrase, seedPhrase } from "../core/crypto/index.ts";
-import { sealBackup, takeBackup } from "./backup.ts";
+import { type Backup, sealBackup, takeBackup } from "./backup.ts";
 import { writeBackupFile } from "./backup-file.ts";
 import { describeRestoreError, restoreNode } from "./restore-node.ts";
 
@@ -91,6 +91,27 @@ describe("restoring a data directory", () => {
     await writeBackupFile(file, bytes);
     expect((await restore("new")).ok).toBe(true);
     expect(await restore("new")).toMatchObject({ ok: false, error: { type: "directory_used" } });
+  });
+
+  it("takes back what it began where a backup holds no whole node, whatever its seal says, so that another copy can be used", async () => {
+    const scene = await new CopyScene().open();
+    const backup = await takeBackup(await scene.alice.store.load(), scene.alice.store, {
+      network: "regtest",
+      createdAt: 0,
+    });
+    await scene.world.stop();
+    const [channel] = backup.channels;
+    const cut = [
+      { ...backup, channels: [{ ...channel, terms: undefined }] },
+      { ...backup, channels: [{ ...channel, totals: { ...channel?.totals, localMsat: "many" } }] },
+      { ...backup, blocks: undefined },
+    ];
+    for (const one of cut) {
+      await writeBackupFile(file, await sealBackup(one as unknown as Backup, seedOf(PHRASE), systemRandom()));
+      expect(await restore("new")).toEqual({ ok: false, error: { type: "backup_damaged" } });
+    }
+    await writeBackupFile(file, await sealBackup(backup, seedOf(PHRASE), systemRandom()));
+    expect((await restore("new")).ok).toBe(true);
   });
 
   it("reads a file that was written whole, for its owner only, over a half of one", async () => {

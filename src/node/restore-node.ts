@@ -7,7 +7,7 @@ import type { BitcoinNetwork } from "../ports/bitcoin-chain.ts";
 import type { PeerAddress } from "../ports/transport.ts";
 import { type Backup, type BackupError, openBackup } from "./backup.ts";
 import { readBackupFile } from "./backup-file.ts";
-import { isUsed, prepareDirectory, writeSeed } from "./data-directory.ts";
+import { isUsed, prepareDirectory, removeStore, writeSeed } from "./data-directory.ts";
 import { type FetchError, fetchCopy } from "./fetch-copy.ts";
 import { restoreInto } from "./restore.ts";
 
@@ -125,19 +125,31 @@ async function writeDirectory(
 ): Promise<Result<undefined, RestoreError>> {
   const prepared = prepareDirectory(directory);
   if (!prepared.ok) return err({ type: "unreadable", path: directory, reason: prepared.error.type });
-  const store = await openSqliteStore({ directory });
   try {
-    await restoreInto(store, backup);
-    writeSeed(directory, seedPhrase.trim().toLowerCase().split(/\s+/).join(" "));
+    const restored = await fill(directory, backup, seedPhrase.trim().toLowerCase().split(/\s+/).join(" "));
+    if (!restored.ok) {
+      removeStore(directory);
+      return restored;
+    }
   } catch (cause) {
+    removeStore(directory);
     if (cause instanceof Error && "syscall" in cause) {
       return err({ type: "unreadable", path: directory, reason: reasonOf(cause) });
     }
     throw cause;
+  }
+  return ok(undefined);
+}
+
+async function fill(directory: string, backup: Backup, phrase: string): Promise<Result<undefined, BackupError>> {
+  const store = await openSqliteStore({ directory });
+  try {
+    const restored = await restoreInto(store, backup);
+    if (restored.ok) writeSeed(directory, phrase);
+    return restored;
   } finally {
     await store.close();
   }
-  return ok(undefined);
 }
 
 function reasonOf(cause: unknown): string {

@@ -1,7 +1,7 @@
-import type { StageRow } from "../core/payment-channel/index.ts";
-import { type ChannelRows, restoredStage } from "../core/payment-channel/index.ts";
-import type { Store, StoreChange, StreamRow } from "../ports/store.ts";
-import type { Backup, ChannelPast } from "./backup.ts";
+import { err, ok, type Result } from "../core/base/index.ts";
+import { type ChannelRows, load, restoredStage, type StageRow } from "../core/payment-channel/index.ts";
+import { type Store, type StoreChange, StoreError, type StreamRow } from "../ports/store.ts";
+import type { Backup, BackupError, ChannelPast } from "./backup.ts";
 
 /**
  * Numbers of channels that are left out: those that were opened after the backup was made have used their keys and revocation
@@ -11,9 +11,26 @@ const INDEXES_SKIPPED = 100;
 
 /**
  * Writes a backup into a new store. Every channel is in recovery mode there, whatever the backup says, since nobody knows what happened after
- * it was made: nothing is broadcast from it, the peers are asked to close, and what they publish is watched. Rejects with StoreError.
+ * it was made: nothing is broadcast from it, the peers are asked to close, and what they publish is watched. Error: backup_damaged, where
+ * the backup is no whole one, whatever its seal says; the store is of no use then. Rejects with StoreError.
  */
-export async function restoreInto(store: Store, backup: Backup): Promise<void> {
+export async function restoreInto(store: Store, backup: Backup): Promise<Result<undefined, BackupError>> {
+  try {
+    // Numbers go on: what is written from here on is newer than the backup.
+    await store.commit({ sequence: backup.sequence + 1, changes: changesOf(backup) });
+    // What a start would do: better to hear now than then that nothing can be made of it.
+    const { channels, damaged } = await store.load();
+    for (const rows of channels) load(rows, 0, () => NO_HASH);
+    return damaged.length === 0 ? ok(undefined) : err({ type: "backup_damaged" });
+  } catch (cause) {
+    if (cause instanceof StoreError && cause.code !== "corrupt") throw cause;
+    return err({ type: "backup_damaged" });
+  }
+}
+
+const NO_HASH = new Uint8Array(32);
+
+function changesOf(backup: Backup): StoreChange[] {
   const { nextChannelIndex, peers, streams, openInvoices, pendingPayments, coins, walletKeys, blocks } = backup;
   const changes: StoreChange[] = [{ type: "channel_index", next: nextChannelIndex + INDEXES_SKIPPED }];
   for (const row of peers) changes.push({ type: "peer", row });
@@ -29,8 +46,7 @@ export async function restoreInto(store: Store, backup: Backup): Promise<void> {
   for (const row of coins) changes.push({ type: "coin", row });
   changes.push({ type: "wallet_keys", row: walletKeys });
   for (const row of blocks) changes.push({ type: "block", row });
-  // Numbers go on: what is written from here on is newer than the backup.
-  await store.commit({ sequence: backup.sequence + 1, changes });
+  return changes;
 }
 
 /** Our acknowledge is below what the peer can have forgotten: that tells it to close. */

@@ -3,7 +3,7 @@
 import { bitcoindChain } from "../../src/adapters/chain-bitcoind/index.ts";
 import { systemClock } from "../../src/adapters/system/index.ts";
 import { asPaymentHash, type Msat, type PaymentHash } from "../../src/core/base/index.ts";
-import { openNode, type SluiceNode } from "../../src/node/index.ts";
+import { openNode, restoreNode, type SluiceNode } from "../../src/node/index.ts";
 import type { Call, Methods, OpenOptions, PayOptions, PayReport } from "./protocol.ts";
 
 let node: SluiceNode | undefined;
@@ -11,6 +11,12 @@ let node: SluiceNode | undefined;
 function running(): SluiceNode {
   if (node === undefined) throw new Error("the node is not open");
   return node;
+}
+
+/** An error as it can be sent. */
+function told(cause: unknown): unknown {
+  if (!(cause instanceof Error)) return String(cause);
+  return { name: cause.name, message: cause.message, code: "code" in cause ? cause.code : undefined };
 }
 
 async function open(options: OpenOptions) {
@@ -27,7 +33,7 @@ async function open(options: OpenOptions) {
   const openNodeMs = performance.now() - begun;
   node.subscribe((event) => {
     if (options.quiet === true && (event.type === "payment_ended" || event.type === "invoice_settled")) return;
-    process.send?.({ type: "event", event: { ...event, cause: undefined } });
+    process.send?.({ type: "event", event: event.type === "halted" ? { ...event, cause: told(event.cause) } : event });
   });
   const listening = await node.listen({ host: "127.0.0.1", port: options.port ?? 0 });
   return { nodeId: node.nodeId, port: listening.port, openNodeMs };
@@ -102,6 +108,11 @@ const methods: Methods = {
     if (!failed.ok) throw new Error(failed.error.type);
   },
   payment: (id) => running().payment(id),
+  invoice: (paymentHash) => running().invoice(paymentHash),
+  restore: async (options) => {
+    const restored = await restoreNode(options);
+    if (!restored.ok) throw new Error(restored.error.type);
+  },
   record: (channel) => running().records.channel(channel),
   cpuMs: async () => {
     const { user, system } = process.cpuUsage();

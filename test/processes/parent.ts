@@ -11,15 +11,20 @@ export class NodeProcess {
   private nextId = 0;
   private gone = false;
 
-  /** `program` is the compiled node-process.js. */
-  constructor(program: string) {
-    this.child = fork(program, { serialization: "advanced" });
+  /** `program` is the compiled node-process.js; `launcher` is a command that runs the command which follows it. */
+  constructor(program: string, launcher: readonly string[] = []) {
+    const [execPath, ...execArgv] = [...launcher, process.execPath];
+    this.child = fork(program, { serialization: "advanced", execPath, execArgv });
     this.child.on("message", (answer: Answer) => this.answered(answer));
     this.child.on("exit", () => {
       this.gone = true;
       for (const { reject } of this.waiting.values()) reject(new Error("the process is gone"));
       this.waiting.clear();
     });
+  }
+
+  get isGone(): boolean {
+    return this.gone;
   }
 
   private answered(answer: Answer): void {
@@ -36,9 +41,11 @@ export class NodeProcess {
   call<M extends keyof Methods>(method: M, ...args: Parameters<Methods[M]>): ReturnType<Methods[M]> {
     const id = this.nextId++;
     const answer = new Promise((resolve, reject) => {
-      if (this.gone) reject(new Error("the process is gone"));
       this.waiting.set(id, { resolve, reject });
-      this.child.send({ id, method, args });
+      // It may have been killed a moment ago, and its end not be known here yet.
+      const failed = () => reject(new Error("the process is gone"));
+      if (this.gone) failed();
+      else this.child.send({ id, method, args }, (cause) => cause !== null && failed());
     });
     return answer as ReturnType<Methods[M]>;
   }

@@ -1,5 +1,5 @@
 import type { NodeId, PaymentHash } from "../../src/core/base/index.ts";
-import type { PaymentRow } from "../../src/core/payment/index.ts";
+import type { InvoiceRow, PaymentRow } from "../../src/core/payment/index.ts";
 import type { ChannelPolicy } from "../../src/core/payment-channel/index.ts";
 import type { ChannelRecord, ChannelSummary, NodeEvent, OpenChannelRequest } from "../../src/node/index.ts";
 
@@ -9,6 +9,8 @@ export type OpenOptions = {
     readonly url: string;
     /** How often to look for news; 50 ms where nothing else is said. */
     readonly pollMs?: number;
+    /** Where the node publishes. */
+    readonly zmq?: { readonly hashBlock: string; readonly rawTx: string };
     readonly auth:
       | { readonly type: "cookie"; readonly file: string }
       | { readonly type: "password"; readonly user: string; readonly password: string };
@@ -54,9 +56,12 @@ export type Methods = {
   invoices(count: number, amountMsat: bigint): Promise<PaymentHash[]>;
   pay(options: PayOptions): Promise<PayReport>;
   payment(id: string): Promise<PaymentRow | undefined>;
+  invoice(paymentHash: PaymentHash): Promise<InvoiceRow | undefined>;
   record(channel: number): Promise<ChannelRecord | undefined>;
   cpuMs(): Promise<number>;
   height(): Promise<number>;
+  /** Instead of `open`: makes a data directory of a backup. */
+  restore(options: { directory: string; seedPhrase: string; backup: string }): Promise<void>;
   stop(): Promise<void>;
 };
 

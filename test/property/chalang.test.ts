@@ -1,4 +1,4 @@
-// A fixed share of what `npm run fuzz:vm` does.
+// A fixed share of what `npm run fuzz -- --target vm-program` does.
 import { describe, expect, it } from "vitest";
 import {
   type Checked,

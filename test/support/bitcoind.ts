@@ -37,6 +37,8 @@ export type Bitcoind = {
   send(address: string, amountSat: bigint): Promise<string>;
   /** Ends the process in good order and starts it on the same data, ports and cookie file. */
   restart(): Promise<void>;
+  /** kill -9, and a start on the same data. What was not written to disk is gone: the mempool, and blocks not flushed. */
+  kill(): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -114,10 +116,10 @@ async function launch(path: string, args: readonly string[]): Promise<ChildProce
   return child;
 }
 
-async function end(child: ChildProcess): Promise<void> {
+async function end(child: ChildProcess, signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, "exit");
-  child.kill("SIGTERM");
+  child.kill(signal);
   await exited;
 }
 
@@ -201,6 +203,10 @@ export async function startBitcoind(args: readonly string[] = []): Promise<Bitco
     },
     async restart() {
       if (child !== undefined) await end(child);
+      child = await start();
+    },
+    async kill() {
+      if (child !== undefined) await end(child, "SIGKILL");
       child = await start();
     },
     async stop() {

@@ -1,4 +1,4 @@
-import { expect } from "vitest";
+import assert from "node:assert/strict";
 import { Chain } from "../../src/adapters/chain-embedded/index.ts";
 import { equalBytes, type Satoshi, type Txid } from "../../src/core/base/index.ts";
 import {
@@ -95,7 +95,10 @@ export class ChainPair<C extends PairChain = Chain> extends ChannelPair {
     }
     this.mine(6);
     this.settle();
-    expect(NAMES.map((name) => this[name].channel.stage.stage)).toEqual(["open", "open"]);
+    assert.deepEqual(
+      NAMES.map((name) => this[name].channel.stage.stage),
+      ["open", "open"],
+    );
     return this;
   }
 
@@ -135,7 +138,7 @@ export class ChainPair<C extends PairChain = Chain> extends ChannelPair {
     if (!made.ok) throw new Error("the faucet is empty");
     const { txid, index: outputIndex } = made.value;
     const error = this.alice.run({ type: "funded", txid, outputIndex, transaction: new Uint8Array([1, 2, 3]) });
-    expect(error).toBeUndefined();
+    assert.equal(error, undefined);
   }
 
   private runner(name: PartyName): Watched {
@@ -207,7 +210,7 @@ export class ChainPair<C extends PairChain = Chain> extends ChannelPair {
         if (htlc !== undefined) htlcs.set(id, { ...htlc, removal, removedBy, removeNumber });
       }
     }
-    expect(party.run({ type: "evidence", number, commitments, htlcs: [...htlcs.values()] })).toBeUndefined();
+    assert.equal(party.run({ type: "evidence", number, commitments, htlcs: [...htlcs.values()] }), undefined);
   }
 
   /** Mines block after block; everybody who is there sees each, and what he does about it reaches the chain. */
@@ -300,7 +303,7 @@ export class ChainPair<C extends PairChain = Chain> extends ChannelPair {
   }
 
   fulfill(name: PartyName, id: bigint, n: number): void {
-    expect(this[name].run({ type: "fulfill", id, preimage: secret(n) })).toBeUndefined();
+    assert.equal(this[name].run({ type: "fulfill", id, preimage: secret(n) }), undefined);
   }
 
   fail(name: PartyName): void {
@@ -320,8 +323,7 @@ export function expectWealth(
   most: bigint,
 ): void {
   const has = pair.wealth(name);
-  expect(has, `${name} has ${has} of ${owed}`).toBeLessThanOrEqual(owed);
-  expect(has, `${name} has ${has} of ${owed}`).toBeGreaterThanOrEqual(owed - most);
+  assert.ok(has <= owed && has >= owed - most, `${name} has ${has} of ${owed}`);
 }
 
 type Watched = {

@@ -1,6 +1,6 @@
+import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { deserialize, serialize } from "node:v8";
-import { expect } from "vitest";
 import {
   asChannelId,
   asNodeId,
@@ -70,9 +70,9 @@ function byId<T extends { readonly id: bigint }>(rows: readonly T[]): T[] {
   return rows.toSorted((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** Like `toEqual`, which is slow on a state and tells well what differs. */
+/** Like `deepEqual`, which is slow on a state and tells well what differs. */
 export function expectSame(actual: unknown, expected: unknown): void {
-  if (!isDeepStrictEqual(actual, expected)) expect(actual).toEqual(expected);
+  if (!isDeepStrictEqual(actual, expected)) assert.deepEqual(actual, expected);
 }
 
 /** Deriving keys from a seed takes its time; a signer holds no state of a channel. */
@@ -188,7 +188,7 @@ export class Party {
     if (!this.checked) return;
     const funded = state.commitments.local !== undefined && state.commitments.remote.length > 0;
     if (!funded && state.dualFunding === undefined) return;
-    if (state.funding !== undefined) expect(total(state)).toBe(state.funding.amountSat * 1000n);
+    if (state.funding !== undefined) assert.equal(total(state), state.funding.amountSat * 1000n);
     const loaded = this.loaded(rowsOf(state));
     // What is settled leaves the indexes that only ever matter for what is newer.
     loaded.lastChange = state.lastChange;
@@ -414,8 +414,8 @@ export class ChannelPair {
     this.fund();
     this.settle();
     this.confirm();
-    expect(this.alice.channel.stage.stage).toBe("open");
-    expect(this.bob.channel.stage.stage).toBe("open");
+    assert.equal(this.alice.channel.stage.stage, "open");
+    assert.equal(this.bob.channel.stage.stage, "open");
     return this;
   }
 

@@ -1,5 +1,5 @@
 // A channel that Alice asks for and both fund, step by step, with wallets of coins that exist only by name.
-import { asChannelId, asNodeId, asTxid, type Msat, type Satoshi } from "../../src/core/base/index.ts";
+import { asChannelId, asNodeId, asTxid, equalBytes, type Msat, type Satoshi } from "../../src/core/base/index.ts";
 import {
   type FundingInput,
   type FundingShare,
@@ -57,7 +57,7 @@ export class Purse {
     return inputs.map((input) => {
       const hash = fundingSighash(transaction, input);
       if (hash === undefined) throw new Error("the input is not in the transaction");
-      return this.party.signer.sign(this.key(this.coins.findIndex(({ txid }) => txid === input.txid)), hash);
+      return this.party.signer.sign(this.key(this.coins.findIndex(({ txid }) => equalBytes(txid, input.txid))), hash);
     });
   }
 }

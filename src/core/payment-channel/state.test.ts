@@ -45,6 +45,13 @@ describe("a state that is loaded", () => {
     }
   });
 
+  it("[LS-14] is refused where it has given more hashes ahead than anybody may, which would take for ever to derive", () => {
+    const { alice } = new ChannelPair().open();
+    const rows = rowsOf(alice.channel);
+    const terms = rows.terms.map((one) => ({ ...one, revocationHashes: 17 }));
+    expect(() => alice.loaded({ ...rows, terms })).toThrow("at most 16 hashes ahead, got 17");
+  });
+
   it("[B2-6] judges a packet that is sent again by the acknowledge it had, not by a newer one", () => {
     const pair = new ChannelPair().open();
     const { bob } = pair;

@@ -1,5 +1,6 @@
 import { type ChannelId, compareBytes, invariant, toHex } from "../base/index.ts";
 import { type RevocationSlot, ripemd160 } from "../crypto/index.ts";
+import { MAX_UNREVOKED } from "./policy.ts";
 import {
   type AnchorSpendRow,
   addedBy,
@@ -209,6 +210,7 @@ export function load(rows: ChannelRows, acknowledged: number, ownHash: (number: 
   for (const { revocationHash } of state.commitments.remote) state.revocationLocks.add(lockOf(revocationHash));
   const first = state.commitments.local?.number ?? 0;
   const given = state.terms.local?.revocationHashes ?? 0;
+  invariant(given <= MAX_UNREVOKED, `a channel gives at most ${MAX_UNREVOKED} hashes ahead, got ${given}`);
   for (let number = first; number < first + given; number++) state.revocationLocks.add(lockOf(ownHash(number)));
   return state;
 }
