@@ -46,11 +46,17 @@ export type Dispute = {
   settle(): Dispute;
   /** Pays the contract out, by whoever; or why it is passed over. */
   payout(): Divided | string;
+  /** What both have got of the stakes, by a payout or by a forced step that ended the contract; undefined before. */
+  outcome(): Divided | undefined;
 };
 
 /** What is left to say of an event: why it was passed over, or its type. */
 export function whyOf(event: LedgerEvent): string {
   return event.type === "passed" ? event.why : event.type;
+}
+
+function gained(before: Divided, after: Divided): Divided {
+  return { initiator: after.initiator - before.initiator, responder: after.responder - before.responder };
 }
 
 export function dispute(terms: Terms): Dispute {
@@ -70,6 +76,7 @@ export function dispute(terms: Terms): Dispute {
     invariant(found !== undefined, `no such event among ${events.map(({ type }) => type).join()}`);
     return found;
   };
+  let outcome: Divided | undefined;
   const by = (party: Party): { readonly from: Account } => ({ from: PEOPLE[party] });
   const one: Dispute = {
     scene,
@@ -96,8 +103,12 @@ export function dispute(terms: Terms): Dispute {
     force(evidence, party) {
       const step = shown(contract, [contract], evidence);
       const action = { type: "force_progress", channelId: CHANNEL, state: state(), contract: step } as const;
-      const event = evented(scene.do(action, by(party)), "forced", "passed", "run_failed");
-      if (event.type === "forced" && event.root !== undefined) contract = withRoot(contract, event.root);
+      const events = scene.do(action, by(party));
+      const event = evented(events, "forced", "passed", "run_failed");
+      if (event.type !== "forced") return event;
+      const next = evented(events, "state_recorded");
+      if (event.root !== undefined) contract = withRoot(contract, event.root);
+      else if (next.type === "state_recorded") outcome = gained(first.header.balances, next.header.balances);
       return event;
     },
     settle() {
@@ -107,8 +118,11 @@ export function dispute(terms: Terms): Dispute {
     payout() {
       const contracts = [toPay(contract, [contract])];
       const event = evented(scene.do({ type: "payout", channelId: CHANNEL, contracts }), "contract_paid", "passed");
-      return event.type === "contract_paid" ? { ...event.paid } : whyOf(event);
+      if (event.type !== "contract_paid") return whyOf(event);
+      outcome = { ...event.paid };
+      return outcome;
     },
+    outcome: () => outcome,
   };
   return one;
 }
