@@ -12,6 +12,7 @@ describe("channels that end on chain, in any way that signatures allow", () => {
     "[B2-36] [B2-37] [B2-38] [B2-39] [B2-40] [LS-24] cost an honest party nothing but its fees",
     () => {
       const failures: string[] = [];
+      const kinds = { close: 0, current: 0, revoked: 0 };
       for (let seed = FIRST; seed < FIRST + COUNT; seed++) {
         const ending = new Ending(seed);
         try {
@@ -19,6 +20,7 @@ describe("channels that end on chain, in any way that signatures allow", () => {
           ending.end();
           ending.unwind();
           ending.check();
+          kinds[ending.kind()]++;
         } catch (cause) {
           failures.push(`seed ${seed}: ${cause instanceof Error ? cause.message : String(cause)}\n${ending.report()}`);
         }
@@ -26,6 +28,9 @@ describe("channels that end on chain, in any way that signatures allow", () => {
       expect(failures.length, COUNT === 1 ? failures[0] : failures.map((text) => text.split("\n")[0]).join("\n")).toBe(
         0,
       );
+      const { close, current, revoked } = kinds;
+      console.info(`${close} closes, ${current} commitments that counted, ${revoked} older ones`);
+      if (COUNT >= 60) expect(Math.min(close, current, revoked)).toBeGreaterThan(COUNT / 20);
     },
     TIMEOUT,
   );

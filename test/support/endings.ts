@@ -1,28 +1,26 @@
 import { expect } from "vitest";
-import { equalBytes, type Msat, toHex } from "../../src/core/base/index.ts";
+import { equalBytes, type Msat } from "../../src/core/base/index.ts";
 import {
   type Claim,
   claimSighash,
   claimTransaction,
   claimWitness,
-  commitmentFee,
-  isDust,
-  parseTransaction,
   payToWitnessPublicKeyHash,
   type Spend,
   serializeTransaction,
-  splitFee,
   type Transaction,
   transactionId,
 } from "../../src/core/bitcoin/index.ts";
 import { outputsOf } from "../../src/core/payment-channel/chain-outputs.ts";
 import { unconfirmedSweeps } from "../../src/core/payment-channel/enforcement.ts";
 import { lastWord, newestCommitment } from "../../src/core/payment-channel/force-close.ts";
-import type { ChainOutputRow, HtlcRow } from "../../src/core/payment-channel/index.ts";
-import { type ChannelState, isIn } from "../../src/core/payment-channel/state.ts";
+import type { ChainOutputRow } from "../../src/core/payment-channel/index.ts";
+import { isAddedIn, isIn } from "../../src/core/payment-channel/state.ts";
 import { type RandomNumbers, randomNumbers } from "../../src/testing/index.ts";
 import { ChainPair } from "./chain-pair.ts";
-import { AMOUNT_SAT, hashOf, type Party, type PartyName, rowsOf, secret } from "./channel-pair.ts";
+import { hashOf, type PartyName, rowsOf, secret } from "./channel-pair.ts";
+import { type Held, type Offered, other, parsed, rowsAsText, type Spender, sharesOf, sumOf } from "./endings-held.ts";
+import { shares } from "./onchain-oracle.ts";
 
 const NAMES = ["alice", "bob"] as const;
 /** Blocks that a party may be away or a reorganisation may cost it, and still lose nothing: below every margin. */
@@ -30,35 +28,6 @@ const SLACK = 8;
 const DEEPEST = 4;
 /** M of the design: our commitment is on its way at the latest so many blocks before the delay before an expiry. */
 const CLAIM_MARGIN = 18;
-/** Satoshi up to which an output may stay where it is: claiming it can cost more than it holds. */
-const TINY = 2_000n;
-
-/** A commitment that its holder could publish at some time, with what an independent observer says that it holds. */
-type Held = {
-  readonly holder: PartyName;
-  readonly number: number;
-  readonly raw: Uint8Array;
-  readonly state: ChannelState;
-  readonly revocationHash: Uint8Array;
-  readonly feeRate: number;
-  readonly msat: Record<PartyName, bigint>;
-  readonly htlcs: readonly HtlcRow[];
-};
-
-/** An HTLC, as the payment engines of its two ends know it. */
-type Offered = { readonly n: number; readonly from: PartyName; readonly amountMsat: bigint; readonly expiry: number };
-
-type Spender = { readonly transaction: Transaction; readonly height: number };
-
-function other(name: PartyName): PartyName {
-  return name === "alice" ? "bob" : "alice";
-}
-
-function parsed(raw: Uint8Array): Transaction {
-  const transaction = parseTransaction(raw);
-  if (!transaction.ok) throw new Error(transaction.error.reason);
-  return transaction.value;
-}
 
 /**
  * A channel that lives a random life and comes to a random end on chain, in which one party may do whatever its signatures
@@ -79,6 +48,8 @@ export class Ending {
   private cheater: PartyName | undefined;
   /** When the cheater shows the preimage of an HTLC, by id. */
   private readonly showsAt = new Map<bigint, number>();
+  /** HTLCs whose preimage their receiver has said in a message. */
+  private readonly said = new Set<bigint>();
   /** How much each had been told at each reorganisation. */
   private readonly toldAt: Record<PartyName, number[]> = { alice: [], bob: [] };
   private secrets = 0;
@@ -127,6 +98,12 @@ export class Ending {
     const raw = newestCommitment(channel, this.pair[name].context());
     if (raw === undefined) return;
     const peer = other(name);
+    const added = new Set<bigint>();
+    for (const [id, { from }] of this.offered) {
+      const htlc = channel.htlcs.get(id);
+      const lastId = from === name ? channel.totals.localLastId : channel.totals.remoteLastId;
+      if (id <= lastId && (htlc === undefined || isAddedIn(htlc, local.coverage))) added.add(id);
+    }
     this.held.push({
       holder: name,
       number: local.number,
@@ -136,6 +113,7 @@ export class Ending {
       feeRate: local.feeRate,
       msat: { [name]: local.localMsat, [peer]: local.remoteMsat } as Record<PartyName, bigint>,
       htlcs: [...channel.htlcs.values()].filter((htlc) => isIn(htlc, local.coverage)),
+      has: (id) => added.has(id),
     });
   }
 
@@ -146,7 +124,55 @@ export class Ending {
       const name = this.pick(NAMES);
       if (this.loses(4)) this.lose(name);
       this.update(name);
-      for (const each of NAMES) this.keep(each);
+      this.remember();
+    }
+    if (this.random(3) === 0) this.wind();
+  }
+
+  /** What both can publish, and what they have said. */
+  private remember(): void {
+    for (const name of NAMES) {
+      this.keep(name);
+      for (const { pkt } of this.pair[name].outgoing) {
+        const { message } = pkt;
+        if (message.type === "update_fulfill_htlc" || message.type === "settle_request") this.said.add(message.id);
+      }
+    }
+  }
+
+  /** Towards a close: what stands is decided, and messages go to and fro until it is agreed, or somebody has had enough. */
+  private wind(): void {
+    this.note("somebody wants to close");
+    this.pair[this.pick(NAMES)].run({ type: "close", script: undefined });
+    // Three in four come to the end.
+    const patience = this.random(4) === 0 ? this.random(60) : 400;
+    for (let n = 0; n < patience && !NAMES.every((name) => this.hasAgreed(name)); n++) {
+      const name = this.pick(NAMES);
+      this.answer(name);
+      this.decide(name, this.random(2) === 0);
+      for (let waiting = this.pair[other(name)].outgoing.length; waiting > 0; waiting--) this.receive(name);
+      this.pair[name].flush();
+      this.remember();
+    }
+  }
+
+  private hasAgreed(name: PartyName): boolean {
+    return this.pair[name].channel.stage.stage === "close_agreed";
+  }
+
+  /** Payments that do not wait until an HTLC has cleared. No channel says the preimage then. */
+  private hasten(name: PartyName): void {
+    const party = this.pair[name];
+    const cleared = new Set(party.cleared());
+    const early = [...party.channel.htlcs.values()].filter(({ id, offerer, removal }) => {
+      return offerer === "remote" && removal === undefined && !cleared.has(id);
+    });
+    const id = this.any(early)?.id;
+    const offered = id === undefined ? undefined : this.offered.get(id);
+    if (id === undefined || offered === undefined) return;
+    if (party.run({ type: "fulfill", id, preimage: secret(offered.n) }) === undefined) {
+      this.note(`${name} fulfils ${id}, which has not cleared`);
+      this.knownAt.set(id, party.height);
     }
   }
 
@@ -177,7 +203,8 @@ export class Ending {
     else if (what < 60) {
       for (let n = this.random(5); n >= 0 && pair[other(name)].outgoing.length > 0; n--) this.receive(name);
       party.flush();
-    } else if (what < 75) this.decide(name, this.random(3) > 0);
+    } else if (what < 73) this.decide(name, this.random(3) > 0);
+    else if (what < 75) this.hasten(name);
     else if (what < 80) this.answer(name);
     else if (what < 84) party.run({ type: "set_fee", feeRate: 2_000 + this.random(8_000) });
     else if (what < 92) party.flush();
@@ -270,6 +297,11 @@ export class Ending {
   /** Somebody goes to the chain, somehow. */
   end(): void {
     const { pair } = this;
+    if (NAMES.some((name) => this.hasAgreed(name)) && this.random(3) > 0) {
+      this.note("the close goes out");
+      pair.give();
+      return;
+    }
     const ender = this.pick(NAMES);
     const honest = other(ender);
     const what = this.random(100);
@@ -466,6 +498,7 @@ export class Ending {
   check(): void {
     const spent = this.spender();
     if (spent === undefined) throw new Error("nobody spent the anchor");
+    this.checkConserved(spent);
     for (const name of NAMES) {
       if (name === this.cheater) continue;
       this.checkMoney(name, spent);
@@ -474,23 +507,62 @@ export class Ending {
   }
 
   private checkMoney(name: PartyName, spent: Spender): void {
-    const txid = transactionId(spent.transaction);
-    const claims = this.spendersOf(txid);
-    const amounts = spent.transaction.outputs.map(({ amountSat }) => amountSat);
-    const script = this.finalScript(name);
-    let fees = 0n;
-    for (const { transaction } of claims) {
-      if (!transaction.outputs.every((output) => equalBytes(output.script, script))) continue;
-      fees += transaction.inputs.reduce((sum, { index }) => sum + (amounts[index] ?? 0n), 0n);
-      fees -= transaction.outputs.reduce((sum, { amountSat }) => sum + amountSat, 0n);
-    }
-    let left = 0n;
-    const unclaimed = new Set(amounts.keys());
-    for (const { transaction } of claims) for (const { index } of transaction.inputs) unclaimed.delete(index);
-    for (const index of unclaimed) if ((amounts[index] ?? 0n) < TINY) left += amounts[index] ?? 0n;
     const owed = this.owed(name, spent);
     const has = this.pair.wealth(name);
-    expect(has + fees + left, `${name} has ${has} and paid ${fees}, is owed ${owed}`).toBeGreaterThanOrEqual(owed);
+    const fees = this.feesOf(name, spent);
+    expect(has + fees, `${name} has ${has} and paid ${fees}, is owed ${owed}`).toBeGreaterThanOrEqual(owed);
+  }
+
+  /** What the claims of a party paid to miners: those that pay to nobody else. */
+  private feesOf(name: PartyName, spent: Spender): bigint {
+    const script = this.finalScript(name);
+    let fees = 0n;
+    for (const { transaction } of this.spendersOf(transactionId(spent.transaction))) {
+      if (!transaction.outputs.every((output) => equalBytes(output.script, script))) continue;
+      fees += transaction.inputs.reduce(
+        (sum, { index }) => sum + (spent.transaction.outputs[index]?.amountSat ?? 0n),
+        0n,
+      );
+      fees -= sumOf(transaction.outputs);
+    }
+    return fees;
+  }
+
+  /** The anchor, to the satoshi: what each has and paid for claims, what lies unclaimed, and what its spender paid. */
+  private checkConserved(spent: Spender): void {
+    const { transaction } = spent;
+    const txid = transactionId(transaction);
+    const scripts = NAMES.map((name) => this.finalScript(name));
+    let sum = 0n;
+    for (const name of NAMES) sum += this.pair.wealth(name) + this.feesOf(name, spent);
+    for (const [index, { script, amountSat }] of transaction.outputs.entries()) {
+      const isPaid = scripts.some((one) => equalBytes(one, script));
+      const isUnspent = this.pair.chain.unspent({ txid, index }, { mempool: false }) !== undefined;
+      if (!isPaid && isUnspent) sum += amountSat;
+    }
+    expect(sum, "what its spender leaves of the anchor").toBe(sumOf(transaction.outputs));
+    expect(sumOf(transaction.outputs), "what its spender leaves of the anchor, by its rule").toBe(this.leaves(spent));
+  }
+
+  /** What the transaction that spends the anchor has to leave of it, from what it holds. */
+  private leaves({ transaction }: Spender): bigint {
+    const held = this.heldAs(transaction);
+    if (held === undefined) {
+      const { own, peer } = this.closeShares("alice", transaction);
+      return own + peer;
+    }
+    const { own, peer, htlcs } = sharesOf(held, "alice");
+    return htlcs.reduce((sum, { amountMsat }) => sum + amountMsat / 1000n, own + peer);
+  }
+
+  /** What a close gives to a party and its peer, at the one of the fees talked about that it pays. */
+  private closeShares(name: PartyName, { outputs }: Transaction): { readonly own: bigint; readonly peer: bigint } {
+    const { totals, closeOffers } = this.pair[name].channel;
+    for (const { feeSat } of closeOffers) {
+      const found = shares(totals.localMsat, totals.remoteMsat, feeSat);
+      if (found.own + found.peer === sumOf(outputs)) return found;
+    }
+    throw new Error(`${name} never talked about a close of ${sumOf(outputs)}`);
   }
 
   private finalScript(name: PartyName): Uint8Array {
@@ -500,22 +572,18 @@ export class Ending {
 
   private owed(name: PartyName, { transaction, height }: Spender): bigint {
     const held = this.heldAs(transaction);
-    const out = transaction.outputs.reduce((sum, { amountSat }) => sum + amountSat, 0n);
-    const peer = other(name);
-    if (held === undefined) {
-      const { totals } = this.pair[name].channel;
-      const feeSat = AMOUNT_SAT - out;
-      const share = splitFee({ feeSat: feeSat + (feeSat % 2n), ownMsat: totals.localMsat, othMsat: totals.remoteMsat });
-      return isDust(share.ownSat) ? 0n : share.ownSat - 1n;
-    }
+    if (held === undefined) return this.closeShares(name, transaction).own;
     // All that is there is ours where the cheater had revoked it, as we know.
     const oldest = this.pair[name].channel.commitments.remote[0]?.number ?? 0;
-    if (held.holder === peer && held.number < oldest) return out;
-    const nonDust = held.htlcs.filter(({ amountMsat }) => !isDust(amountMsat / 1000n));
-    const feeSat = commitmentFee(held.feeRate, nonDust.length);
-    const { ownSat } = splitFee({ feeSat, ownMsat: held.msat[name], othMsat: held.msat[peer] });
-    let sum = isDust(ownSat) ? 0n : ownSat;
-    for (const { id, amountMsat } of nonDust) if (this.isOwed(name, id, held, height)) sum += amountMsat / 1000n;
+    if (held.holder === other(name) && held.number < oldest) return sumOf(transaction.outputs);
+    const { own, htlcs } = sharesOf(held, name);
+    let sum = own;
+    for (const { id, amountMsat } of htlcs) if (this.isOwed(name, id, held, height)) sum += amountMsat / 1000n;
+    // A preimage that was said is worth the HTLC, whatever is published.
+    for (const id of this.said) {
+      const offered = this.offered.get(id);
+      if (offered !== undefined && offered.from !== name && !held.has(id)) sum += offered.amountMsat / 1000n;
+    }
     return sum;
   }
 
@@ -558,31 +626,21 @@ export class Ending {
     return all.some(([other, { n }]) => other !== id && n === this.offered.get(id)?.n);
   }
 
+  /** What ended it. */
+  kind(): "close" | "current" | "revoked" {
+    const spent = this.spender();
+    const held = spent && this.heldAs(spent.transaction);
+    if (held === undefined) return "close";
+    return held.number < (this.pair[held.holder].channel.commitments.local?.number ?? 0) ? "revoked" : "current";
+  }
+
   report(): string {
     const spent = this.spender();
     const held = spent && this.heldAs(spent.transaction);
-    const rows = (party: Party) =>
-      JSON.stringify(
-        {
-          stage: party.channel.stage,
-          spend: party.channel.anchorSpend,
-          outputs: [...party.channel.chainOutputs.values()],
-          sweeps: party.channel.sweeps.length,
-          tells: party.tells.filter(({ type }) => type.startsWith("htlc_f")),
-        },
-        (key, value: unknown) =>
-          key === "transaction" || key === "witnessScript"
-            ? undefined
-            : value instanceof Uint8Array
-              ? toHex(value).slice(0, 8)
-              : typeof value === "bigint"
-                ? `${value}`
-                : value,
-      );
     return [
       ...this.log,
       `published: ${held?.holder} ${held?.number} at ${spent?.height}`,
-      ...NAMES.map((name) => `${name}: delay ${this.delayOf(name)} ${rows(this.pair[name])}`),
+      ...NAMES.map((name) => `${name}: delay ${this.delayOf(name)} ${rowsAsText(this.pair[name])}`),
     ].join("\n");
   }
 }
