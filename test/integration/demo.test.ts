@@ -1,30 +1,22 @@
 // The compiled command as its users run it: real processes, their output and their exit codes.
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findBitcoind } from "../support/bitcoind.ts";
+import { COMMAND, compileCommand } from "../support/compiled-command.ts";
 
-const ROOT = new URL("../..", import.meta.url).pathname;
-const MAIN = join(ROOT, "dist/cli/main.js");
 const { BITCOIND = "" } = process.env;
 const bitcoind = BITCOIND === "" ? findBitcoind() : BITCOIND;
 
 let folder: string;
 
-function newestSource(): number {
-  const files = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" });
-  return Math.max(...files.map((file) => statSync(join(ROOT, "src", file)).mtimeMs));
-}
-
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "sluice-command-"));
-  if (existsSync(MAIN) && statSync(MAIN).mtimeMs > newestSource()) return;
-  const built = spawnSync("npx", ["tsc", "-p", "tsconfig.build.json"], { cwd: ROOT, encoding: "utf8" });
-  if (built.status !== 0) throw new Error(`the command does not compile:\n${built.stdout}`);
+  compileCommand();
 });
 
 const children = new Set<ChildProcess>();
@@ -39,7 +31,7 @@ type Ended = { readonly code: number | null; readonly stdout: string; readonly s
 
 /** Starts the command with temporary files in `folder`, and with no bitcoind to be found unless `env` names one. */
 function start(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [COMMAND, ...args], {
     env: { PATH: "/nowhere", HOME: folder, TMPDIR: folder, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
