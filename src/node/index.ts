@@ -20,7 +20,13 @@ export {
   txidToDisplay,
 } from "../core/base/index.ts";
 export { addressToScript, parseTransaction, type Transaction, transactionId } from "../core/bitcoin/index.ts";
-export { CONTRACT_FUNCTIONS, CONTRACT_VARIABLES } from "../core/contract-channel/index.ts";
+export {
+  CONTRACT_FUNCTIONS,
+  CONTRACT_VARIABLES,
+  possibleEnds,
+  readTerms,
+  readyMade,
+} from "../core/contract-channel/index.ts";
 export {
   type Act,
   type Actor,

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
@@ -127,6 +127,25 @@ describe("sluice vm", () => {
     expect(out.split("\n").map((line) => line.split("%")[0]?.trim())).toEqual(["int 300", "int 1", "!", ""]);
     expect(await vmCommand({ "b.fs": "dup\n zap" }, "asm", "b.fs")).toBe(1);
     expect(err).toContain('b.fs:2:2: "zap" is no opcode');
+  });
+
+  it("says what a ready-made contract pays to whom, and of another code that it can't", async () => {
+    const sources = new URL("../../core/contract-channel/ready-made/sources/", import.meta.url);
+    const escrow = readFileSync(new URL("escrow.fs", sources), "utf8");
+    expect(await vmCommand({ "c.fs": escrow }, "describe", "c.fs")).toBe(0);
+    expect(out).toContain("a ready-made contract: escrow\n");
+    expect(out).toMatch(/otherwise: +0\n/);
+    expect(out).toContain("  nothing, if height 700000 is reached without that\n");
+    out = "";
+    expect(await vmCommand({ "c.fs": escrow }, "describe", "c.fs", "--json")).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({
+      type: "ready_made",
+      terms: { type: "escrow", expiry: 700_000 },
+      time_gas: 1_000,
+    });
+    out = "";
+    expect(await vmCommand({ "c.fs": "int 1" }, "describe", "c.fs", "--json")).toBe(1);
+    expect(JSON.parse(out)).toMatchObject({ type: "error", code: "not_ready_made" });
   });
 
   it("checks vectors, and ends with how many passed and failed", async () => {

@@ -8,12 +8,12 @@ import {
   run,
   trace,
 } from "../../core/vm/index.ts";
-import { toHex } from "../../node/index.ts";
+import { possibleEnds, readTerms, readyMade, toHex } from "../../node/index.ts";
 import { EXIT, EXIT_CODES_HELP } from "../exit-code.ts";
 import { asFailure, Failure } from "../failure.ts";
 import { jsonLine } from "../json-line.ts";
 import { assembleFile, readProgram, readText } from "./program-file.ts";
-import { gasLines, runFields, runLines, stepFields, traceHeading, traceLine } from "./report.ts";
+import { describedLines, gasLines, runFields, runLines, stepFields, traceHeading, traceLine } from "./report.ts";
 import { type AskedRun, addRunOptions, askedRun, type RunOptions } from "./run-options.ts";
 import { BadVectorFile, checkVectors, type Verdict } from "./vectors.ts";
 
@@ -118,6 +118,24 @@ function checkCommand(file: string, { json }: Json): number {
   return failed === 0 ? EXIT.ok : EXIT.failed;
 }
 
+/** What a code is, where it is a ready-made contract's. */
+function describeCommand(file: string, { json }: Json): number {
+  const terms = readTerms(readProgram(file).code);
+  const made = terms === undefined ? undefined : readyMade(terms);
+  if (terms === undefined || made?.ok !== true) {
+    throw new Failure(
+      EXIT.failed,
+      "not_ready_made",
+      `${file} holds no ready-made contract's code: run it, or trace it.`,
+    );
+  }
+  const ends = possibleEnds(terms);
+  const { codeHash, timeGas, spaceGas } = made.value.leaf;
+  if (json) print([jsonLine({ type: "ready_made", terms, ends, codeHash, timeGas, spaceGas })]);
+  else print(describedLines({ terms, ends, codeHash, timeGas, spaceGas }));
+  return EXIT.ok;
+}
+
 function readSteps(text: string): number {
   const steps = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isNaN(steps)) throw new InvalidArgumentError("Give a whole number.");
@@ -190,6 +208,15 @@ export function addVmCommand(program: Command, finish: (exitCode: number) => voi
     .option("--json", "each line is a JSON object with a type", false)
     .addHelpText("after", help("sluice vm disasm hashlock.hex"))
     .action(does(disassembleCommand));
+  vm.command("describe")
+    .argument("<file>", "a contract's code")
+    .summary("says what a ready-made contract pays to whom")
+    .description(
+      "Says of the code of a ready-made contract what its terms are and how it can end. Any other code is an error: what it does can't be told without running it.",
+    )
+    .option("--json", "a JSON object with a type", false)
+    .addHelpText("after", help("sluice vm describe offered.hex"))
+    .action(does(describeCommand));
   vm.command("check")
     .argument("<file>", "vectors in JSON")
     .summary("runs a file of vectors")

@@ -155,3 +155,26 @@ export function gasLines(input: RunInput, { rows, opcodes }: GasReport): string[
     line(["", "", "all", grouped(opcodes), grouped(total), "", signed(rows.reduce((sum, row) => sum + row.space, 0))]),
   ];
 }
+
+/** A ready-made contract in lines, for people. */
+export function describedLines(described: {
+  readonly terms: { readonly type: string };
+  readonly ends: readonly { readonly when: string; readonly beneficiaryGets: string }[];
+  readonly codeHash: Uint8Array;
+  readonly timeGas: number;
+  readonly spaceGas: number;
+}): string[] {
+  const { terms, ends, codeHash, timeGas, spaceGas } = described;
+  const { type, ...rest } = terms;
+  const shown = Object.entries(rest).map(([name, value]) => {
+    const term = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+    return `  ${`${term}:`.padEnd(16)} ${value instanceof Uint8Array ? toHex(value) : String(value)}`;
+  });
+  return [
+    `a ready-made contract: ${type.replaceAll("_", " ")}`,
+    ...shown,
+    "what the beneficiary gets of the stakes:",
+    ...ends.map(({ when, beneficiaryGets }) => `  ${beneficiaryGets}, if ${when}`),
+    `gas: ${grouped(timeGas)} of time, ${grouped(spaceGas)} of space; code hash ${toHex(codeHash)}`,
+  ];
+}

@@ -48,6 +48,13 @@ describe("ready-made contracts", () => {
     for (const { when, beneficiaryGets } of ends) expect(`${when}: ${beneficiaryGets}`).not.toMatch(/undefined|NaN/);
   });
 
+  it("says shares as people do", () => {
+    const shares = [0, 1, 2_500, 10_000].map(
+      (otherwise) => possibleEnds({ ...terms(2), otherwise })[1]?.beneficiaryGets,
+    );
+    expect(shares).toEqual(["nothing", "0.01 % of the stakes", "25 % of the stakes", "all stakes"]);
+  });
+
   it("tells the code its id only where it asks for it, and begins a game with the root of its first state", () => {
     const facts = ALL.map((terms) => contractOf(terms)).map(
       ({ program, leaf }) => program.facts.length > 0 || leaf.root !== NO_ROOT,

@@ -9,22 +9,23 @@ export type PossibleEnd = {
   readonly beneficiaryGets: string;
 };
 
-function percent(amount: number): string {
-  return `${(100 * amount) / GRANULARITY} % of the stakes`;
-}
-
 const ALL = "all stakes";
 const NOTHING = "nothing";
 
+function share(amount: number): string {
+  if (amount === 0) return NOTHING;
+  return amount === GRANULARITY ? ALL : `${(100 * amount) / GRANULARITY} % of the stakes`;
+}
+
 function endsOfGame(terms: GameTerms): PossibleEnd[] {
   const end = endOfGame(terms);
-  const draw = percent(terms.draw);
+  const draw = share(terms.draw);
   return [
     { when: `player one has won more of the ${terms.rounds} rounds`, beneficiaryGets: ALL },
     { when: `player two has won more of the ${terms.rounds} rounds`, beneficiaryGets: NOTHING },
     { when: "both have won as many rounds", beneficiaryGets: draw },
     {
-      when: `player two has not moved below the move's deadline (${terms.firstDeadline}, and ${terms.moveTime} later for each of the ${movesInAll(terms)} moves), and that is claimed below height ${end}`,
+      when: `player two has not moved below the move's deadline (${terms.firstDeadline} for the first of ${movesInAll(terms)}, and ${terms.moveTime} more for each after it), and that is claimed below height ${end}`,
       beneficiaryGets: ALL,
     },
     { when: `player one has not, and that is claimed below height ${end}`, beneficiaryGets: NOTHING },
@@ -36,7 +37,10 @@ function endsOfGame(terms: GameTerms): PossibleEnd[] {
 export function possibleEnds(terms: Terms): readonly PossibleEnd[] {
   switch (terms.type) {
     case "hashlock":
-      return [{ when: "the secret is shown", beneficiaryGets: ALL }];
+      return [
+        { when: "the secret is shown", beneficiaryGets: ALL },
+        { when: "the ledger has recorded that nothing was given, 50 ticks before", beneficiaryGets: NOTHING },
+      ];
     case "hashlock_with_expiry":
       return [
         { when: `the secret is shown below height ${terms.expiry}`, beneficiaryGets: ALL },
@@ -45,14 +49,14 @@ export function possibleEnds(terms: Terms): readonly PossibleEnd[] {
     case "escrow":
       return [
         { when: `the arbiter decides below height ${terms.expiry}`, beneficiaryGets: "what the arbiter says" },
-        { when: `height ${terms.expiry} is reached without that`, beneficiaryGets: percent(terms.otherwise) },
+        { when: `height ${terms.expiry} is reached without that`, beneficiaryGets: share(terms.otherwise) },
       ];
     case "stream":
       return [
         { when: "the payee ends the stream", beneficiaryGets: "the total that both signed" },
         {
           when: `height ${terms.expiry} is reached`,
-          beneficiaryGets: "the highest total of the payer that was shown below that height, or nothing",
+          beneficiaryGets: "the highest total of the payer that was shown before, or nothing",
         },
       ];
     case "game":
