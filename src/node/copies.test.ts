@@ -241,6 +241,12 @@ describe("a peer that would misuse copies", () => {
     peer.say(encodeAskCopy());
     await world.quiet();
     expect(peer.copies).toHaveLength(2);
+    // Whoever lost everything does not wait because it asked just before.
+    await made.hangUp();
+    await made.connect({ silent: true });
+    peer.say(encodeAskCopy());
+    await world.quiet();
+    expect(peer.copies).toHaveLength(3);
     await made.stop();
   });
 

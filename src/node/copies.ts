@@ -2,7 +2,8 @@
 //
 //   both are ready        we  --- ask_copy --->  peer
 //                         we  <-- kept_copy ---  peer     what we sent to it before, perhaps long ago
-//   then every minute     we  --- keep_copy -->  peer     to eight peers at most, in turns
+//   then                  we  --- keep_copy -->  peer
+//   and every minute      we  --- keep_copy -->  peer     to eight peers at most, in turns
 //
 // What a peer gave back is looked at before anything is sent to it: sealed with our own key, and with commitments or channels that come
 // after our newest, it proves that our data are an old copy. A peer can say nothing else with it: an older one, garbage or silence change nothing.
@@ -35,13 +36,15 @@ export type CopyPolicy = {
 };
 
 const INTERVAL_MS = 60_000;
+/** So much may a timer be early. */
+const JITTER_MS = 5_000;
 /** Peers that get a copy in one interval: at most 512,000 bytes a minute. */
 const PEERS_PER_INTERVAL = 8;
 /** A peer that does not answer is sent a copy all the same. */
 const ANSWER_MS = 60_000;
 /** Half of what a peer waits at least, since clocks and networks are no metronomes; sooner ones are dropped. */
 const LEAST_INTERVAL_MS = 30_000;
-/** An honest peer asks once a connection. */
+/** On one connection: an honest peer asks once on each, and a new one costs it a handshake. */
 const LEAST_ASKING_MS = 10_000;
 
 /** What went on with one peer. Times in the clock's milliseconds. */
@@ -49,9 +52,13 @@ type Exchange = {
   /** On the present connection. */
   askedAt: number | undefined;
   answered: boolean;
+  /** On the present connection, too: whether a copy went out, and whether one of the peer's was kept. */
+  sent: boolean;
+  kept: boolean;
   sentAt: number;
   keptAt: number;
   givenAt: number;
+  givenOn: object | undefined;
 };
 
 export class Copies {
@@ -98,14 +105,25 @@ export class Copies {
   async renew(backup: Backup): Promise<void> {
     // One that lacks a channel must not take the place of one that has it.
     if (backup.missing.length > 0) return;
-    if (this.options.policy.send) this.newest = await makeCopy(backup);
+    if (!this.options.policy.send) return;
+    this.newest = await makeCopy(backup);
+    this.options.journal.post("other", (batch) => this.sendFirst(batch));
   }
 
   private exchange(session: Session): Exchange {
     const found = this.exchanges.get(session);
     if (found !== undefined) return found;
     const never = Number.NEGATIVE_INFINITY;
-    const exchange = { askedAt: undefined, answered: false, sentAt: never, keptAt: never, givenAt: never };
+    const exchange: Exchange = {
+      askedAt: undefined,
+      answered: false,
+      sent: false,
+      kept: false,
+      sentAt: never,
+      keptAt: never,
+      givenAt: never,
+      givenOn: undefined,
+    };
     this.exchanges.set(session, exchange);
     return exchange;
   }
@@ -115,6 +133,8 @@ export class Copies {
     const exchange = this.exchange(session);
     exchange.askedAt = undefined;
     exchange.answered = false;
+    exchange.sent = false;
+    exchange.kept = false;
     if (!this.options.policy.send || !session.peerHas("keeps_copies")) return;
     exchange.askedAt = this.options.clock.now();
     session.sendUncounted(batch, encodeAskCopy());
@@ -130,8 +150,10 @@ export class Copies {
   private give(session: Session): void {
     const { clock, store, journal, events } = this.options;
     const exchange = this.exchange(session);
-    if (clock.now() - exchange.givenAt < LEAST_ASKING_MS) return;
+    const { present } = session;
+    if (exchange.givenOn === present && clock.now() - exchange.givenAt < LEAST_ASKING_MS) return;
     exchange.givenAt = clock.now();
+    exchange.givenOn = present;
     const { index } = session.peer;
     const stored = session.rows === undefined ? Promise.resolve(undefined) : store.peerCopy(index);
     stored.then(
@@ -150,13 +172,21 @@ export class Copies {
     if (!copy.ok) return;
     exchange.keptAt = clock.now();
     batch.change({ type: "peer_copy", row: { peer: session.peer.index, bytes: copy.value } });
+    if (exchange.kept) return;
+    exchange.kept = true;
+    batch.afterCommit(() => this.options.events.emit({ type: "copy_kept", peer: session.nodeId }));
   }
 
   private takeBack(batch: Batch, session: Session, packet: Uint8Array): void {
-    const { seed, isBehind, isOld, onOld, events, unknown } = this.options;
     const exchange = this.exchange(session);
     if (exchange.askedAt === undefined || exchange.answered) return;
     exchange.answered = true;
+    this.look(batch, session, packet);
+    this.sendFirst(batch);
+  }
+
+  private look(batch: Batch, session: Session, packet: Uint8Array): void {
+    const { seed, isBehind, isOld, onOld, events, unknown } = this.options;
     const bytes = decodeKeptCopy(packet);
     if (!bytes.ok || bytes.value.length === 0) return;
     const copy = openCopy(bytes.value, seed);
@@ -173,22 +203,41 @@ export class Copies {
     batch.afterCommit(() => events.emit({ type: "newer_copy", peer: session.nodeId, createdAt, channels }));
   }
 
+  /** To peers that have not got one on the present connection: a channel may just have been opened. */
+  private sendFirst(batch: Batch): void {
+    this.sendTo(
+      batch,
+      this.due().filter(({ exchange }) => !exchange.sent),
+    );
+  }
+
   private sendDue(batch: Batch): void {
-    const { policy, seed, random, clock, sessions, isFunded, isOld } = this.options;
+    const now = this.options.clock.now();
+    const due = this.due().filter(({ exchange }) => now - exchange.sentAt >= INTERVAL_MS - JITTER_MS);
+    const longest = due.sort((a, b) => a.exchange.sentAt - b.exchange.sentAt);
+    this.sendTo(batch, longest.slice(0, PEERS_PER_INTERVAL));
+  }
+
+  /** Peers that would keep a copy, and that have answered what we asked, or had the time for it. */
+  private due(): { readonly session: Session; readonly exchange: Exchange }[] {
+    const { clock, sessions, isFunded } = this.options;
+    const now = clock.now();
+    return sessions().flatMap((session) => {
+      const exchange = this.exchange(session);
+      const heard = exchange.answered || now - (exchange.askedAt ?? now) >= ANSWER_MS;
+      const would = session.ready && heard && session.peerHas("keeps_copies") && isFunded(session);
+      return would ? [{ session, exchange }] : [];
+    });
+  }
+
+  private sendTo(batch: Batch, peers: ReturnType<Copies["due"]>): void {
+    const { policy, seed, random, clock, isOld } = this.options;
     const { newest } = this;
     // What an old copy knows must not take the place of something better.
     if (!policy.send || newest === undefined || isOld()) return;
-    const now = clock.now();
-    const due = sessions().flatMap((session) => {
-      const exchange = this.exchange(session);
-      const heard = exchange.answered || now - (exchange.askedAt ?? now) >= ANSWER_MS;
-      return session.ready && heard && session.peerHas("keeps_copies") && isFunded(session)
-        ? [{ session, exchange }]
-        : [];
-    });
-    due.sort((a, b) => a.exchange.sentAt - b.exchange.sentAt);
-    for (const { session, exchange } of due.slice(0, PEERS_PER_INTERVAL)) {
-      exchange.sentAt = now;
+    for (const { session, exchange } of peers) {
+      exchange.sent = true;
+      exchange.sentAt = clock.now();
       session.sendUncounted(batch, encodeKeepCopy(sealCopy(newest, seed, random)));
     }
   }

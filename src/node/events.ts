@@ -77,6 +77,8 @@ export type NodeEvent =
    * milliseconds since 1970.
    */
   | { readonly type: "newer_copy"; readonly peer: NodeId; readonly createdAt: number; readonly channels: number }
+  /** A copy of the peer's data is kept: told of the first one on each connection. */
+  | { readonly type: "copy_kept"; readonly peer: NodeId }
   /** A peer broke a rule, or a message of it could not be read. */
   | { readonly type: "violation"; readonly peer: NodeId; readonly problem: string }
   /** Our commitment of the channel should pay `wanted`, in satoshi per 1000 bytes, and we can't: it pays `feeRate`. Spec: B2-25. */

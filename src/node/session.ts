@@ -171,6 +171,11 @@ export class Session {
     return this.stored ? { peer: this.peer, stream: this.stream } : undefined;
   }
 
+  /** Tells connections apart. */
+  get present(): object | undefined {
+    return this.connection;
+  }
+
   get connected(): boolean {
     return this.connection !== undefined;
   }

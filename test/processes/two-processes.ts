@@ -100,6 +100,18 @@ export class TwoProcesses {
     await this.untilStage("open");
   }
 
+  /** Who Bob is, and where he listens. */
+  get bobListens(): { readonly nodeId: NodeId; readonly port: number } {
+    if (this.bobAt === undefined) throw new Error("bob is not open");
+    return this.bobAt;
+  }
+
+  /** Alice's process on another directory. */
+  async reopenAlice(directory: string): Promise<void> {
+    this.alice = this.fork();
+    await this.alice.call("open", { directory, chain: this.chain.access });
+  }
+
   /** Resolves once both see the channel at `stage`. */
   async untilStage(stage: string): Promise<void> {
     for (const node of [this.alice, this.bob]) {

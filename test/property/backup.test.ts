@@ -163,14 +163,14 @@ describe.each([false, true])("a backup from any moment of a payment (pre-staging
     timeout: 240_000,
   }, async () => {
     const states = new Set<string>();
-    const moments = await atEachMoment(prestage, 2, async ({ scene, payments, backup }) => {
+    const moments = await atEachMoment(prestage, 3, async ({ scene, payments, backup }) => {
       const { alice, bob } = scene;
       for (const htlc of backup.channels.flatMap(({ htlcs }) => htlcs)) {
         states.add(`${htlc.offerer} ${htlc.removal === undefined ? "stands" : "is removed"}`);
       }
       await scene.comeBack(alice, await restored(backup));
       await scene.settle();
-      await scene.mine(420);
+      await scene.mine(400);
       expect(alice.events.filter(({ type }) => type === "anchor_spent").at(-1)).toMatchObject({ holder: "remote" });
       let paid = 0n;
       for (const { id, hash, payer } of payments) {
@@ -185,14 +185,14 @@ describe.each([false, true])("a backup from any moment of a payment (pre-staging
       near(scene.confirmed(bob), 400_000n + paid);
       expect(alice.node.channel(0)).toMatchObject({ stage: "closed", stale: true });
     });
-    expect(moments).toBeGreaterThanOrEqual(6);
+    expect(moments).toBeGreaterThanOrEqual(4);
     for (const side of ["local", "remote"]) {
       expect([...states]).toEqual(expect.arrayContaining([`${side} stands`, `${side} is removed`]));
     }
   });
 
   it("gives back the money, if the node went on and died later", { timeout: 240_000 }, async () => {
-    await atEachMoment(prestage, 4, async ({ scene, backup }) => {
+    await atEachMoment(prestage, 6, async ({ scene, backup }) => {
       const { alice, bob, world } = scene;
       await world.quiet();
       await scene.pay(alice, bob);
@@ -207,7 +207,7 @@ describe.each([false, true])("a backup from any moment of a payment (pre-staging
   });
 
   it("[B2-37] punishes what was revoked before it", { timeout: 240_000 }, async () => {
-    await atEachMoment(prestage, 4, async ({ scene, backup, cheat }) => {
+    await atEachMoment(prestage, 6, async ({ scene, backup, cheat }) => {
       const { alice, bob, world } = scene;
       await world.quiet();
       alice.crash();

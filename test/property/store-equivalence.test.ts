@@ -42,8 +42,11 @@ const KINDS = [
     "settle",
     "life",
     "record",
+    "replay",
+    "replay",
+    "forget",
   ],
-  ...["outbox", "outbox", "prune", "peer", "invoice", "payment", "coin", "spend", "block", "unblock"],
+  ...["outbox", "outbox", "prune", "peer", "copy", "invoice", "payment", "coin", "spend", "block", "unblock"],
   ...["commit", "commit", "contradict", "restart"],
 ] as const;
 const STAGES: readonly Stage[] = ["open", "awaiting_depth", "failed", "closed", "abandoned"];
@@ -67,6 +70,8 @@ type ChannelModel = {
   hashes: number;
   offers: number;
   moments: number;
+  /** The batch of the newest row to be replayed. */
+  replayed: number;
   totals: TotalsRow;
 };
 
@@ -93,6 +98,9 @@ class Writer {
         const address = flag ? { host: `host${b}`, port: b } : undefined;
         return [{ type: "peer", row: { index: a % 3, nodeId: asNodeId(bytes(33, a)), address } }];
       }
+      case "copy":
+        if (b % 4 === 0) return [{ type: "peer_copy_removed", peer: a % 3 }];
+        return [{ type: "peer_copy", row: { peer: a % 3, bytes: bytes(1 + (b % 90), a) } }];
       case "invoice":
         return [{ type: "invoice", row: invoiceRow(a % 9, { state: flag ? "open" : "settled", createdAt: b }) }];
       case "payment":
@@ -140,6 +148,7 @@ class Writer {
       hashes: 0,
       offers: 0,
       moments: 0,
+      replayed: 0,
       totals: totalsRow(),
     });
     return [...createdChannel(index, OPEN, { prestage: !isHigh }), { type: "channel_index", next: index + 1 }];
@@ -167,10 +176,23 @@ class Writer {
     const model = this.channels[index];
     if (model === undefined) return [];
     if (op.kind === "record") return this.recorded(index, model, op);
+    if (op.kind === "replay") return replayChanges(index, model, op);
+    if (op.kind === "forget") {
+      return [{ type: "replay_pruned", channel: index, rows: 1 + (op.a % 6), checkpoints: 1 + (op.b % 3) }];
+    }
     const change = channelChange(model, op);
     if (change === undefined) return [];
     return ofChannel(index, change, { type: "totals", row: model.totals });
   }
+}
+
+/** A batch with a checkpoint, an input, or both. */
+function replayChanges(channel: number, model: ChannelModel, { a, b, flag }: Op): StoreChange[] {
+  model.replayed += 1 + (b % 3);
+  const row = (place: number): StoreChange => {
+    return { type: "replay_row", row: { channel, batch: model.replayed, place, body: bytes(b % 50, a) } };
+  };
+  return a % 3 === 0 ? [row(0), ...(flag ? [row(1)] : [])] : [row(1), ...(flag ? [row(2)] : [])];
 }
 
 function removalOf(id: bigint, a: number, b: number, fulfilled: boolean): Removal {
@@ -324,6 +346,8 @@ async function everything(store: Store): Promise<unknown> {
     commitments: await Promise.all(
       indexes.map((index) => store.commitments(index, { holder: "remote", before: 20, limit: 9 })),
     ),
+    replay: await Promise.all(indexes.map((index) => store.replayRows(index))),
+    copies: await Promise.all([0, 1, 2].map((peer) => store.peerCopy(peer))),
     moments: await Promise.all(indexes.map((index) => store.moments(index, { from: 1, limit: 5 }))),
     invoices: await Promise.all([0, 1, 2, 3, 4, 5, 6, 7, 8].map((i) => store.invoice(invoiceRow(i).paymentHash))),
     payments: await Promise.all([0, 1, 2, 3, 4, 5, 6, 7, 8].map((i) => store.payment(`p${i}`))),

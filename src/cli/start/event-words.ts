@@ -29,6 +29,8 @@ export function eventWords(event: NodeEvent): string {
     }
     case "channel_damaged":
       return `channel ${event.channel} is damaged, and NOBODY DEFENDS IT: ${event.problem}`;
+    case "copy_kept":
+      return `keeping a copy for peer ${shortened(toHex(event.peer))}`;
     case "newer_copy": {
       const { peer, channels, createdAt } = event;
       const from = new Date(createdAt).toISOString();
