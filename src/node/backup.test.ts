@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { CopyScene, near } from "../../test/support/copy-scene.ts";
 import type { TestNode } from "../../test/support/node-network.ts";
 import { type MemoryStore, memoryStore } from "../adapters/store-memory/index.ts";
@@ -6,6 +6,9 @@ import { systemRandom } from "../adapters/system/index.ts";
 import { concatBytes, type Satoshi } from "../core/base/index.ts";
 import { type Backup, openBackup, sealBackup, takeBackup } from "./backup.ts";
 import { restoreInto } from "./restore.ts";
+
+// Whole lives of channels on chain: hundreds of blocks each.
+vi.setConfig({ testTimeout: 30_000 });
 
 const SEED = new Uint8Array(64).fill(5);
 
@@ -121,6 +124,22 @@ describe("a node's backup", () => {
 });
 
 describe("a restored node", () => {
+  it("has the coins free that were set aside for an opening", async () => {
+    const scene = await new CopyScene().open(1);
+    const { world, alice, bob } = scene;
+    await world.fund(alice, 300_000n, 1);
+    world.network.hold(bob.nodeId, alice.nodeId);
+    const dual = { wishedContributionSat: 0n as Satoshi };
+    alice.node.openChannel(bob.nodeId, { amountSat: 200_000n as Satoshi, dual }).catch(() => undefined);
+    await world.quiet();
+    expect(alice.node.balance().reservedSat).toBeGreaterThan(0n);
+    const backup = await takeBackup(await alice.store.load(), alice.store, { network: "regtest", createdAt: 0 });
+    world.network.release(bob.nodeId, alice.nodeId);
+    await scene.comeBack(alice, await restored(backup));
+    expect(alice.node.balance().reservedSat).toBe(0n);
+    await world.stop();
+  });
+
   it.each(["that was current", "from before some payments"])(
     "has its peer close, and gets its money (from a backup %s)",
     async (which) => {

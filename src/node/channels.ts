@@ -59,6 +59,7 @@ import type { InputLog } from "./input-log.ts";
 import type { Batch } from "./journal.ts";
 import type { Payments } from "./payments.ts";
 import type { Records } from "./records.ts";
+import { INDEXES_SKIPPED } from "./restore.ts";
 import type { Session } from "./session.ts";
 import type { Wallet } from "./wallet.ts";
 
@@ -518,7 +519,17 @@ export class Channels {
   recover(batch: Batch): void {
     if (this.old) return;
     this.old = true;
-    for (const runner of this.live()) runner.run(batch, { type: "recover" });
+    for (const runner of this.live()) {
+      runner.run(batch, { type: "recover" });
+      // No opening goes on. Should its anchor confirm after all, the coins are spent, and the peer closes.
+      const { stage, funding } = runner.state;
+      if (stage.stale && funding?.confirmedHeight === undefined) this.wallet.release(batch, runner.index);
+    }
+    // What peers pay to channels that were opened after the copy was made comes to keys that are not used yet.
+    for (const end = this.nextIndex + INDEXES_SKIPPED; this.nextIndex < end; this.nextIndex++) {
+      this.wallet.watchFinalKey(this.nextIndex);
+    }
+    batch.change({ type: "channel_index", next: this.nextIndex });
   }
 
   private runOrFail(batch: Batch, runner: ChannelRunner, input: Input): void {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { CopyScene, near } from "../../test/support/copy-scene.ts";
 import type { TestNode } from "../../test/support/node-network.ts";
 import { RuleScene } from "../../test/support/rule-scene.ts";
@@ -9,6 +9,9 @@ import type { Backup } from "./backup.ts";
 import { COPY_SIZES, openCopy } from "./copy.ts";
 import { fetchCopy } from "./fetch-copy.ts";
 import { restoreInto } from "./restore.ts";
+
+// Whole lives of channels on chain: hundreds of blocks each.
+vi.setConfig({ testTimeout: 30_000 });
 
 const BOTH = { send: true, keep: true };
 const [SMALL] = COPY_SIZES;

@@ -22,7 +22,7 @@ import {
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Store } from "../ports/store.ts";
-import type { Backup } from "./backup.ts";
+import type { Backup, Pause } from "./backup.ts";
 import { makeCopy, openCopy, sealCopy } from "./copy.ts";
 import type { Events } from "./events.ts";
 import type { Batch, Journal } from "./journal.ts";
@@ -102,11 +102,11 @@ export class Copies {
   }
 
   /** There is a newer backup. */
-  async renew(backup: Backup): Promise<void> {
+  async renew(backup: Backup, pause: Pause): Promise<void> {
     // One that lacks a channel must not take the place of one that has it.
     if (backup.missing.length > 0) return;
     if (!this.options.policy.send) return;
-    this.newest = await makeCopy(backup);
+    this.newest = await makeCopy(backup, pause);
     this.options.journal.post("other", (batch) => this.sendFirst(batch));
   }
 

@@ -12,7 +12,7 @@ import { SEALED_SALT_BYTES, sealedFileKey } from "../core/crypto/index.ts";
 import type { ChannelRows, HtlcRow } from "../core/payment-channel/index.ts";
 import { MAX_COPY_BYTES } from "../core/wire/index.ts";
 import type { Random } from "../ports/random.ts";
-import { type Backup, readBackup, writeBackup } from "./backup.ts";
+import { type Backup, type Pause, readBackup, writeBackup } from "./backup.ts";
 
 const VERSION = 1;
 const LABEL = "sluice copy";
@@ -33,8 +33,8 @@ const ROUNDS = 4;
 /** No channel takes less. */
 const LEAST_WEIGHT = 300;
 
-/** A piece of a copy, and how much room it takes at most. */
-type Piece = { readonly weight: () => number; readonly put: (into: Contents) => void };
+/** A piece of a copy, what it holds at least, and how much room it takes, roughly. In bytes. */
+type Piece = { readonly least: number; readonly weight: () => number; readonly put: (into: Contents) => void };
 type Contents = { readonly channels: Map<number, ChannelRows>; coins: Backup["coins"] };
 
 /**
@@ -42,30 +42,33 @@ type Contents = { readonly channels: Map<number, ChannelRows>; coins: Backup["co
  * money of ours first; then the wallet's coins, the greatest first; then the HTLCs that stand, channel by channel in the same
  * order. About 90 channels have room. Of the past it has the revocation slots only.
  */
-export async function makeCopy(backup: Backup): Promise<Uint8Array> {
+export async function makeCopy(backup: Backup, pause: Pause = async () => {}): Promise<Uint8Array> {
   const room = MAX_COPY_BYTES - OVERHEAD;
   const pieces = piecesOf(backup);
   let best = new Uint8Array(0);
-  // Pieces are weighed alone, and take less together: how much less shows when they are put together.
+  // What they take shows when they are deflated together; the weights only tell how many to try.
   for (let [budget, round] = [room, 0]; round < ROUNDS || best.length === 0; round++) {
-    const chosen = fitting(pieces, budget);
+    const chosen = await fitting(pieces, budget, pause);
     const contents: Contents = { channels: new Map(), coins: [] };
     for (const { put } of chosen) put(contents);
-    const deflated = new Uint8Array(deflateRawSync(await writeBackup(reduced(backup, contents))));
+    const deflated = new Uint8Array(deflateRawSync(await writeBackup(reduced(backup, contents), pause)));
     const fits = deflated.length <= room;
     if (fits && deflated.length >= best.length) best = deflated;
-    if (fits && chosen.length === pieces.length) break;
+    if (fits && (chosen.length === pieces.length || deflated.length > 0.95 * room)) break;
     budget = Math.floor((budget * room * 0.98) / deflated.length);
+    await pause();
   }
   return best;
 }
 
-function fitting(pieces: readonly Piece[], budget: number): Piece[] {
+async function fitting(pieces: readonly Piece[], budget: number, pause: Pause): Promise<Piece[]> {
   const chosen: Piece[] = [];
   let left = budget;
   for (const piece of pieces) {
     if (left < LEAST_WEIGHT) break;
+    if (piece.least > left) continue;
     const weight = piece.weight();
+    await pause();
     if (weight > left) continue;
     left -= weight;
     chosen.push(piece);
@@ -80,32 +83,52 @@ function piecesOf({ channels, coins }: Backup): Piece[] {
     .sort((a, b) => (a.amountSat > b.amountSat ? -1 : 1))
     .slice(0, COINS);
   return [
-    ...ordered.map((rows) => piece(bare(rows), (into) => into.channels.set(rows.channel.index, bare(rows)))),
-    piece(greatest, (into) => {
-      into.coins = greatest;
+    ...ordered.map((rows) => {
+      return piece(
+        0,
+        () => bare(rows),
+        (into, made) => into.channels.set(rows.channel.index, made),
+      );
     }),
+    piece(
+      0,
+      () => greatest,
+      (into, made) => {
+        into.coins = made;
+      },
+    ),
     ...ordered.flatMap((rows) => {
-      const whole = withHtlcs(rows);
       if (rows.htlcs.length === 0) return [];
-      const put = (into: Contents) => {
-        if (into.channels.has(rows.channel.index)) into.channels.set(rows.channel.index, whole);
+      const put = (into: Contents, made: ChannelRows) => {
+        if (into.channels.has(rows.channel.index)) into.channels.set(rows.channel.index, made);
       };
-      return [piece([whole.htlcs, whole.removalRequests, whole.knownPreimages], put)];
+      // The channel's other rows, which are weighed twice this way, are few.
+      return [piece(rows.htlcs.length * 32, () => withHtlcs(rows), put)];
     }),
   ];
 }
 
-function piece(holds: unknown, put: Piece["put"]): Piece {
+function piece<T>(least: number, make: () => T, put: (into: Contents, made: T) => void): Piece {
+  let made: { readonly value: T } | undefined;
   let known: number | undefined;
-  return { weight: () => (known ??= weigh(holds)), put };
+  const value = () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+  const weight = () => {
+    known ??= weigh(value());
+    return known;
+  };
+  return { least, weight, put: (into) => put(into, value()) };
 }
 
+/** About two thirds of what JSON takes are left once it is deflated: most of it are keys, hashes and preimages. */
 function weigh(holds: unknown): number {
   const plain = JSON.stringify(holds, (_, value: unknown) => {
     if (typeof value === "bigint") return `${value}`;
     return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;
   });
-  return deflateRawSync(plain).length;
+  return Math.ceil((plain.length * 2) / 3);
 }
 
 /** What is ours of the channel, or may be. Millisatoshi. */

@@ -89,7 +89,7 @@ export type NodeEvent =
       readonly wanted: number;
       readonly feeRate: number;
     }
-  | { readonly type: "payment_ended"; readonly id: string; readonly state: "succeeded" | "failed" }
+  | { readonly type: "payment_ended"; readonly id: string; readonly state: "succeeded" | "failed" | "unknown" }
   | { readonly type: "invoice_settled"; readonly paymentHash: PaymentHash; readonly amountMsat: bigint }
   | { readonly type: "block"; readonly height: number }
   | { readonly type: "broadcast_rejected"; readonly reason: string }

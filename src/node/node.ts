@@ -168,7 +168,7 @@ export class SluiceNode {
         clock,
         write: async () => {
           const backup = await this.takeBackup();
-          await this.copies.renew(backup);
+          await this.copies.renew(backup, this.pause);
           await writeBackup?.(await sealBackup(backup, seed, random, this.pause), backup.missing.length === 0);
         },
         onTrouble: (cause) => {

@@ -32,6 +32,9 @@ type Waiting = { readonly resolve: (payment: PaymentRow) => void; readonly rejec
  */
 const OFFERED_EXPIRY = 240;
 
+/** Why nobody can say whether a payment succeeded. */
+const LOST = "our data are older than what became of it: ask the recipient";
+
 /** The life of payments and invoices. Works only inside journal batches; the channels carry what it decides. */
 export class Payments {
   private readonly pending = new Map<string, PaymentRow>();
@@ -145,6 +148,9 @@ export class Payments {
         this.end(batch, runner, tell.id, { state: "failed", preimage: undefined, failure });
         return;
       }
+      case "htlc_lost":
+        this.end(batch, runner, tell.id, { state: "unknown", preimage: undefined, failure: LOST });
+        return;
       default:
         return;
     }
@@ -179,7 +185,7 @@ export class Payments {
     batch: Batch,
     runner: ChannelRunner,
     htlcId: bigint,
-    outcome: Pick<PaymentRow, "preimage" | "failure"> & { readonly state: "succeeded" | "failed" },
+    outcome: Pick<PaymentRow, "preimage" | "failure"> & { readonly state: "succeeded" | "failed" | "unknown" },
   ): void {
     const key = htlcKey(runner.index, htlcId);
     const id = this.byHtlc.get(key);

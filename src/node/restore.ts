@@ -1,13 +1,13 @@
 import { err, ok, type Result } from "../core/base/index.ts";
 import { type ChannelRows, load, restoredStage, type StageRow } from "../core/payment-channel/index.ts";
-import { type Store, type StoreChange, StoreError, type StreamRow } from "../ports/store.ts";
+import { type CoinRow, type Store, type StoreChange, StoreError, type StreamRow } from "../ports/store.ts";
 import type { Backup, BackupError, ChannelPast } from "./backup.ts";
 
 /**
  * Numbers of channels that are left out: those that were opened after the backup was made have used their keys and revocation
  * secrets. A backup is made with each opening, so that there is hardly ever one.
  */
-const INDEXES_SKIPPED = 100;
+export const INDEXES_SKIPPED = 100;
 
 /**
  * Writes a backup into a new store. Every channel is in recovery mode there, whatever the backup says, since nobody knows what happened after
@@ -43,7 +43,9 @@ function changesOf(backup: Backup): StoreChange[] {
   }
   for (const row of openInvoices) changes.push({ type: "invoice", row });
   for (const row of pendingPayments) changes.push({ type: "payment", row });
-  for (const row of coins) changes.push({ type: "coin", row });
+  // No opening goes on: the coins that were set aside for one are free.
+  const free = (row: CoinRow) => (row.reservedFor !== undefined && row.reservedFor >= 0 ? undefined : row.reservedFor);
+  for (const row of coins) changes.push({ type: "coin", row: { ...row, reservedFor: free(row) } });
   changes.push({ type: "wallet_keys", row: walletKeys });
   for (const row of blocks) changes.push({ type: "block", row });
   return changes;

@@ -1,9 +1,12 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { CopyScene, near, PAID_MSAT } from "../../test/support/copy-scene.ts";
 import type { TestNode } from "../../test/support/node-network.ts";
 import { RuleScene } from "../../test/support/rule-scene.ts";
 import type { Satoshi } from "../core/base/index.ts";
 import { FIRST_REVOCATION_INDEX, lookupRevocation } from "../core/crypto/index.ts";
+
+// Whole lives of channels on chain: hundreds of blocks each.
+vi.setConfig({ testTimeout: 30_000 });
 
 function stale(node: TestNode): boolean[] {
   return node.node.channels().map((channel) => channel.stale);
@@ -101,6 +104,61 @@ describe("a node that runs on an old copy", () => {
     await scene.mine(20);
     expect(scene.broadcasts.get("alice")).toEqual([]);
     near(scene.confirmed(alice), 560_000n + 2n * before);
+    await world.stop();
+  });
+
+  it("says of a payment that its data don't see the end of that nobody knows, once that is so", async () => {
+    const scene = await new CopyScene().open();
+    const { world, alice, bob } = scene;
+    const invoice = await world.outcome(bob.node.createInvoice({}));
+    if (!invoice.ok) throw new Error(invoice.error.type);
+    const request = { id: "gone", paymentHash: invoice.value.paymentHash, amountMsat: PAID_MSAT };
+    alice.node.pay(0, request).catch(() => undefined);
+    await world.clock.run();
+    const copy = alice.store.copy();
+    await world.quiet();
+    await scene.pay(alice, bob);
+    expect((await alice.node.payment("gone"))?.state).toBe("succeeded");
+    await scene.comeBack(alice, copy);
+    await scene.settle();
+    await scene.mine(230);
+    expect(alice.node.channel(0)).toMatchObject({ stage: "closed", stale: true });
+    // The HTLC has not expired: its preimage might still show somewhere.
+    expect((await alice.node.payment("gone"))?.state).toBe("pending");
+    await scene.mine(20);
+    expect(await alice.node.payment("gone")).toMatchObject({
+      state: "unknown",
+      failure: expect.stringContaining("older"),
+    });
+    expect(alice.events.filter(({ type }) => type === "payment_ended").at(-1)).toMatchObject({ state: "unknown" });
+    alice.crash();
+    await alice.start();
+    expect((await alice.node.payment("gone"))?.state).toBe("unknown");
+    await world.stop();
+  });
+
+  it("gets what a peer pays to a channel that its data know nothing of, and has its coins for an opening back", async () => {
+    const scene = await new CopyScene().open();
+    const { world, alice, bob } = scene;
+    // An opening that never goes on, and one that the copy has not seen at all.
+    const lost = alice.node.openChannel(bob.nodeId, { amountSat: 50_000n as Satoshi });
+    await world.clock.run();
+    const copy = alice.store.copy();
+    await world.outcome(lost);
+    await scene.mine(6);
+    await world.fund(alice, 600_000n, 1);
+    const younger = await world.outcome(alice.node.openChannel(bob.nodeId, { amountSat: 500_000n as Satoshi }));
+    expect(younger).toMatchObject({ ok: true, value: 2 });
+    await scene.mine(6);
+    await scene.pay(alice, bob);
+    await scene.comeBack(alice, copy);
+    await scene.settle();
+    expect(bob.node.channels().map(({ stage }) => stage)).toEqual(["failed", "failed", "failed"]);
+    await scene.mine(20);
+    expect(scene.broadcasts.get("alice")).toEqual([]);
+    expect(alice.node.balance().reservedSat).toBe(0n);
+    // Change, the rest of each channel, and what was funded later.
+    near(scene.confirmed(alice), 1_100_000n + 600_000n - 400_000n - 20_000n);
     await world.stop();
   });
 

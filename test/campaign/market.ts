@@ -59,7 +59,7 @@ export class Market {
   /** The highest fee estimate so far. */
   highestEstimate = 0;
   /** How payments were reported to have ended, by the payer's name and the id. */
-  readonly ended = new Map<string, "succeeded" | "failed">();
+  readonly ended = new Map<string, "succeeded" | "failed" | "unknown">();
   /** The cheater's channels at each of its commitments, by channel, the oldest first. */
   readonly past = new Map<number, ChannelRows[]>();
   /** What the cheater has published. */

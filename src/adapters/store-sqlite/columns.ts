@@ -74,7 +74,7 @@ export function readWord<T extends string>(row: SqlRow, name: string, known: Rea
 
 /** A column holds the place of its word in such a list: never reordered, only added to. */
 export const INVOICE_STATES: readonly InvoiceRow["state"][] = ["open", "settled", "canceled"];
-export const PAYMENT_STATES: readonly PaymentRow["state"][] = ["pending", "succeeded", "failed"];
+export const PAYMENT_STATES: readonly PaymentRow["state"][] = ["pending", "succeeded", "failed", "unknown"];
 
 export function placeToSql<T extends string>(word: T, list: readonly T[]): number {
   const place = list.indexOf(word);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Party } from "../../../test/support/channel-pair.ts";
+import { hashOf, type Party } from "../../../test/support/channel-pair.ts";
 import { DualPair, must } from "../../../test/support/dual-funding.ts";
 import { parseTransaction, planFunding, transactionWeight } from "../bitcoin/index.ts";
 
@@ -36,6 +36,28 @@ describe.each(["alice", "bob"] as const)("a double-spend that %s sees", (name) =
     });
     expect(party.tells).toEqual([{ type: "release_funding" }]);
     expect(party.channel.commitments.local?.signature).toBeDefined();
+  });
+
+  it("[LS-5] fails what was offered over the channel, since nobody can take it any more", () => {
+    const pair = new DualPair().signComplete();
+    must(pair.deliver("bob"));
+    pair.confirm();
+    pair.settle();
+    const party = pair[name];
+    expect(pair.offer(name, 1, 5_000_000n)).toBeUndefined();
+    pair.settle();
+    must(party.run({ type: "funding_unconfirmed" }));
+    party.tells.length = 0;
+    conflict(party, party.height);
+    at(party, party.height + 4);
+    expect(party.tells).toEqual([]);
+    at(party, party.height + 1);
+    expect(party.channel.stage.stage).toBe("abandoned");
+    const [htlc] = party.channel.htlcs.values();
+    expect(party.tells).toMatchObject([
+      { type: "release_funding" },
+      { type: "htlc_failed", id: htlc?.id, paymentHash: hashOf(1) },
+    ]);
   });
 
   it("[LS-5] is forgotten where a reorganisation takes it away", () => {

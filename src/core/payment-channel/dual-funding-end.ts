@@ -5,7 +5,8 @@ import { planCancellation, signedFunding } from "../bitcoin/index.ts";
 import type { ChannelChange } from "./changes.ts";
 import { describeError } from "./errors.ts";
 import { storedPlan } from "./funding-shares.ts";
-import type { Context, Input } from "./input.ts";
+import type { Context, Effect, Input } from "./input.ts";
+import { preimageOf } from "./known-preimages.ts";
 import { end, NOTHING, type StepResult, step, tell, tells, violation } from "./outcome.ts";
 import { BURIED, estimatedFeeRate } from "./policy.ts";
 import type { ChannelState } from "./state.ts";
@@ -55,7 +56,19 @@ export function deadIfDue(state: ChannelState, context: Context): StepResult {
   const { stage } = state.stage;
   if (height === undefined || stage === "closed" || stage === "abandoned") return NOTHING;
   if (context.height - height + 1 < BURIED) return NOTHING;
-  return end(state, "abandoned", conflictReason(height), "never");
+  const reason = conflictReason(height);
+  const ended = end(state, "abandoned", reason, "never");
+  return ended.ok ? step(ended.value.changes, [...ended.value.effects, ...htlcsVoid(state, reason)]) : ended;
+}
+
+/** HTLCs that we offered in a channel whose anchor can't exist any more: nobody can take anything for them. */
+function htlcsVoid(state: ChannelState, why: string): Effect[] {
+  const reason = new TextEncoder().encode(why);
+  return [...state.htlcs.values()].flatMap((htlc) => {
+    const { id, offerer, paymentHash } = htlc;
+    if (offerer !== "local" || preimageOf(state, htlc) !== undefined) return [];
+    return [tell({ type: "htlc_failed", id, paymentHash, reason })];
+  });
 }
 
 /**

@@ -254,11 +254,21 @@ export function failedHtlcsSettled(state: ChannelState, { height: tip }: Context
     if (offerer !== "local" || preimageOf(state, htlc) !== undefined) continue;
     // It was told when it was.
     if (isRejected(htlc)) continue;
+    if (isLost(state, htlc, tip)) effects.push(tell({ type: "htlc_lost", id, paymentHash }));
     if (depth(refundHeight(state, id), tip) !== SETTLED_DEPTH) continue;
     const reason = new TextEncoder().encode("resolved on chain");
     effects.push(tell({ type: "htlc_failed", id, paymentHash, reason }));
   }
   return step([], effects);
+}
+
+/**
+ * Of a commitment that we know nothing of nobody can say whether it still has the HTLC, or what the peer did with it before. Once it is
+ * buried and the HTLC has expired, nothing will be learned of it any more.
+ */
+function isLost({ anchorSpend }: ChannelState, { expiry }: HtlcRow, tip: number): boolean {
+  if (anchorSpend?.kind !== "unknown" || anchorSpend.height === undefined) return false;
+  return tip === Math.max(anchorSpend.height + BURIED_DEPTH - 1, expiry);
 }
 
 /** Moves between the stages that say how final the end is, back too where a reorganisation undid it. Spec: B2-38, LW-2. */

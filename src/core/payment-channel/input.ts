@@ -175,6 +175,8 @@ export type Tell =
       readonly paymentHash: PaymentHash;
       readonly reason: Uint8Array;
     }
+  /** What became of an HTLC that we offered will never be known: our data are older than its end. */
+  | { readonly type: "htlc_lost"; readonly id: bigint; readonly paymentHash: PaymentHash }
   /** The wallet is to make a transaction that pays `amountSat` to `script`, and to hold it back. */
   | { readonly type: "fund"; readonly script: Uint8Array; readonly amountSat: Satoshi; readonly feeRate: number }
   /** The wallet is to reserve coins for our share of a funding transaction; `amountSat` is our part of the anchor. */

@@ -24,7 +24,8 @@ export type PaymentRow = {
   /** Our number of the channel that carries it, and the HTLC's id there. */
   readonly channel: number;
   readonly htlcId: bigint;
-  readonly state: "pending" | "succeeded" | "failed";
+  /** `unknown`: our data are older than its end, and nothing will be learned of it any more. */
+  readonly state: "pending" | "succeeded" | "failed" | "unknown";
   /** Of `paymentHash`: there once the payment has succeeded, and only then. */
   readonly preimage: Uint8Array | undefined;
   readonly failure: string | undefined;
