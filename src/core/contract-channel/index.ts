@@ -69,7 +69,7 @@ export type {
   SubmitResult,
   TransactionStatus,
 } from "./ledger-view.ts";
-export type { Pair, Party } from "./parties.ts";
+export { otherParty, type Pair, type Party } from "./parties.ts";
 export { type ReadyMade, readTerms, readyMade, sourceOf } from "./ready-made/contracts.ts";
 export { type PossibleEnd, possibleEnds } from "./ready-made/describe.ts";
 export {
