@@ -1,7 +1,8 @@
 import { createPrivateKey, createPublicKey, sign } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { fromHex } from "../base/index.ts";
-import { ed25519Verify } from "./ed25519.ts";
+import { fromHex, toHex } from "../base/index.ts";
+import { ed25519PublicKey, ed25519Sign, ed25519Verify } from "./ed25519.ts";
 
 function hex(text: string): Uint8Array {
   return fromHex(text) ?? new Uint8Array(0);
@@ -73,5 +74,20 @@ describe("ed25519Verify", () => {
     const small = hex(`01${"00".repeat(63)}`);
     expect(ed25519Verify(small, Uint8Array.of(5), hex(`01${"00".repeat(31)}`))).toBe(true);
     expect(ed25519Verify(small, Uint8Array.of(5), hex(key))).toBe(false);
+  });
+
+  const strict = JSON.parse(readFileSync("test/vectors/ledger/ed25519-strict.json", "utf8")) as {
+    readonly cases: readonly { what: string; message: string; public_key: string; signature: string; good: boolean }[];
+  };
+
+  it.each(strict.cases)("judges as the published cases of strictness have it: $what", (one) => {
+    expect(ed25519Verify(hex(one.signature), hex(one.message), hex(one.public_key))).toBe(one.good);
+  });
+
+  it("signs as RFC 8032 does", () => {
+    const secret = hex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60");
+    const [first] = VECTORS;
+    expect(toHex(ed25519PublicKey(secret))).toBe(first?.key);
+    expect(toHex(ed25519Sign(secret, new Uint8Array(0)))).toBe(first?.signature);
   });
 });
