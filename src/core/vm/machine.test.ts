@@ -213,6 +213,19 @@ describe("hashes and signatures", () => {
   });
 });
 
+describe("caps of the reference profile", () => {
+  it("[AP-13] count a list that is hashed with all that it unfolds to, so that hashing it again and again ends", () => {
+    const tree = `nil >r ${"r@ r> cons >r ".repeat(12)}`;
+    const size = 2 ** 13 - 1;
+    const profile = { ...referenceProfile, limits: { ...referenceProfile.limits, createdBytes: 12 * 64 + 3 * size } };
+    expect(good(tree + "r@ hash drop ".repeat(3), { profile }).createdBytes).toBe(12 * 64 + 3 * size);
+    expect(failure(tree + "r@ hash drop ".repeat(4), { profile })).toMatchObject({
+      opcode: 40,
+      reason: { type: "created_limit" },
+    });
+  });
+});
+
 describe("readContractResult", () => {
   function resultOf(code: string) {
     return readContractResult(good(code).stack);

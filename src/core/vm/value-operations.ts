@@ -1,13 +1,27 @@
 import { concatBytes } from "../base/index.ts";
 import type { Reason } from "./failure.ts";
-import { badOperand, checkMade, createBinary, createCells, type Machine, peek, push, underflow } from "./machine.ts";
+import {
+  badOperand,
+  checkMade,
+  countCreated,
+  createBinary,
+  createCells,
+  type Machine,
+  peek,
+  push,
+  underflow,
+} from "./machine.ts";
 import { OP } from "./opcodes.ts";
 import type { Operation } from "./operation.ts";
-import { binaryBytes, binaryValue, cons, elements, equalValues, isList, type List, NIL } from "./value.ts";
+import { binaryBytes, binaryValue, cons, elements, equalValues, isList, type List, memoryOf, NIL } from "./value.ts";
 
 function hash(m: Machine): Reason | undefined {
   if (m.depth < 1) return underflow(m, 1);
-  const digest = m.profile.hash(peek(m, 0));
+  const top = peek(m, 0);
+  // Where a list can be hashed it is written out whole, shared parts each time: else a loop over one would cost next to no gas.
+  const refused = isList(top) ? countCreated(m, memoryOf(top)) : undefined;
+  if (refused !== undefined) return refused;
+  const digest = m.profile.hash(top);
   if (digest === undefined) return badOperand(m.profile.hashTakes);
   m.stack[m.depth - 1] = digest;
   return undefined;
