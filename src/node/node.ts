@@ -48,7 +48,7 @@ import { type Batch, Journal } from "./journal.ts";
 import { Payments, type PayRequest } from "./payments.ts";
 import { Peers } from "./peers.ts";
 import { Records } from "./records.ts";
-import { type Replay, type ReplayTo, toldReplay } from "./replay.ts";
+import { type Replay, type ReplayTo, replayed, toldReplay } from "./replay.ts";
 import { StallWatch } from "./stall-watch.ts";
 import { type AmountBelowDust, Wallet, type WalletBalance } from "./wallet.ts";
 
@@ -606,12 +606,12 @@ export class SluiceNode {
   /**
    * Replays a channel, live or ended, from the oldest checkpoint that is kept to a moment, or to the end: what it was given, what came of
    * it, and the channel explained as it was then. A difference means that this program makes something else of an input than the one did
-   * that ran it. Undefined where nothing is kept up to then: see `replayInputs`. Rejects with StoreError, of
-   * code `corrupt` where what was kept is damaged.
+   * that ran it. Undefined where nothing is kept up to then: see `replayInputs`. Rejects with StoreError.
    */
   async replay(channel: number, to?: ReplayTo): Promise<Replay | undefined> {
     const rows = await this.options.store.replayRows(channel);
-    return toldReplay(rows, { signer: this.signer, keys: this.keys, to });
+    const found = replayed(rows, { signer: this.signer, keys: this.keys, to });
+    return found && toldReplay(found);
   }
 
   private runner(channel: number): ChannelRunner | undefined {

@@ -11,7 +11,7 @@ import {
   type Input,
   step,
 } from "../core/payment-channel/index.ts";
-import { type ReplayRow, StoreError } from "../ports/store.ts";
+import type { ReplayRow } from "../ports/store.ts";
 import { digestOf, type LoggedInput, readCheckpoint, readInput } from "./input-log.ts";
 
 /** How far to replay: with all of a batch of the journal, or with all that was run until a time (milliseconds since 1970). */
@@ -148,19 +148,8 @@ function stepOf(
   return { batch, at: now, height, input: input.type, message, changed };
 }
 
-/** The replay as it is told. Throws StoreError `corrupt` where a row is not what was written. */
-export function toldReplay(rows: readonly ReplayRow[], options: Parameters<typeof replayed>[1]): Replay | undefined {
-  try {
-    const found = replayed(rows, options);
-    return found && told(found);
-  } catch (cause) {
-    // A row is all that can be wrong: what a step throws is told as a difference.
-    const message = `What is kept to replay channel ${rows[0]?.channel} is damaged. The channel itself is not touched by it.`;
-    throw new StoreError("corrupt", message, "refused", { cause });
-  }
-}
-
-function told({ steps, difference, state, last }: ReplayedChannel): Replay {
+/** The replay as it is told. */
+export function toldReplay({ steps, difference, state, last }: ReplayedChannel): Replay {
   const explanation = explain(state, { ...last, peerAwaySince: undefined, patience: undefined });
   return { steps, difference, explanation };
 }

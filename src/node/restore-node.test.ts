@@ -60,7 +60,8 @@ describe("restoring a data directory", () => {
     const streams = backup.streams.map((row) => ({ ...row, received: 0, receivedDigest: new Uint8Array(32) }));
     const nextChannelIndex = again.nextChannelIndex - 100;
     const sequence = again.sequence - 1;
-    expect({ ...again, sequence, channels, nextChannelIndex }).toEqual({ ...backup, streams });
+    const coins = backup.coins.map((row) => ({ ...row, reservedFor: undefined }));
+    expect({ ...again, sequence, channels, nextChannelIndex }).toEqual({ ...backup, streams, coins });
     await world.stop();
   });
 

@@ -145,13 +145,15 @@ async function compareRows(world: NodeNetwork, { up, seed, store }: TestNode): P
 }
 
 /** What a restored store has in another way, on purpose. */
-function promised(again: Backup, { channels, streams }: Backup): Partial<Backup> {
+function promised(again: Backup, { channels, streams, coins }: Backup): Partial<Backup> {
+  expect(again.coins.filter(({ reservedFor }) => reservedFor !== undefined && reservedFor >= 0)).toEqual([]);
   expect(again.channels.every(({ stage }) => stage.stale)).toBe(true);
   return {
     sequence: again.sequence - 1,
     nextChannelIndex: again.nextChannelIndex - 100,
     channels: again.channels.map((rows, at) => ({ ...rows, stage: channels[at]?.stage ?? rows.stage })),
     streams,
+    coins,
   };
 }
 

@@ -13,7 +13,7 @@ import { type ChannelRows, load } from "../../../src/core/payment-channel/index.
 import { openBackup, sealBackup, takeBackup } from "../../../src/node/backup.ts";
 import { makeCopy, openCopy, sealCopy } from "../../../src/node/copy.ts";
 import { InputLog } from "../../../src/node/input-log.ts";
-import { toldReplay } from "../../../src/node/replay.ts";
+import { replayed, toldReplay } from "../../../src/node/replay.ts";
 import { restoreInto } from "../../../src/node/restore.ts";
 import { type ReplayRow, type Store, type StoreChange, StoreError } from "../../../src/ports/store.ts";
 import { ChannelPair } from "../../support/channel-pair.ts";
@@ -207,8 +207,9 @@ async function damagedLog(input: Uint8Array): Promise<Outcome> {
   const body = rows[damaged]?.body ?? new Uint8Array(0);
   while (!choices.done) body[choices.uint(2) % body.length] = choices.byte();
   const options = { signer: alice.signer, keys: alice.keys, to: undefined };
-  const { value: told, word } = await storeOutcome(async () => toldReplay(rows, options));
-  if (told === undefined) return word;
+  const replay = replayed(rows, options);
+  if (replay === undefined) return "nothing";
+  const told = toldReplay(replay);
   return `${told.steps.length} ${told.difference?.what}`;
 }
 
