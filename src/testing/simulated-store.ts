@@ -59,7 +59,7 @@ export function simulatedStore(store: Store, world: StoreWorld): SimulatedStore 
     commit: (batch) => {
       const trouble = world.trouble();
       if (trouble?.type === "crash") {
-        if (trouble.written) void write(batch);
+        if (trouble.written) write(batch).catch(() => undefined);
         world.crash();
         return Promise.reject(crashed());
       }
@@ -74,7 +74,8 @@ export function simulatedStore(store: Store, world: StoreWorld): SimulatedStore 
       if (writing === undefined) return;
       const { batch, stop } = writing;
       writing = undefined;
-      if (written) void write(batch);
+      // Whoever waits for it is gone.
+      if (written) write(batch).catch(() => undefined);
       stop();
     },
     isWriting: () => writing !== undefined,

@@ -35,13 +35,23 @@ function someone(market: Market, random: RandomNumbers): WorldNode {
 const TRANSPORT: Record<string, Kind> = {
   deliver: (market, random) => market.world.deliver(1 + random(24)),
   tick: (market, random) => market.world.clock.advance(random(2_000)),
-  pass: (market, random) => market.world.advance(random(6_000)),
+  pass: async (market, random) => {
+    await market.revive();
+    await market.world.advance(random(10_000));
+  },
   pay: async (market, random) => {
     for (let n = random(4); n >= 0; n--) market.payment(random);
     await market.world.clock.run();
   },
   drop: (market, random) => market.world.drop(...two(market, random)),
-  cut: (market, random) => market.world.cut(...two(market, random)),
+  cut: (market, random) => {
+    const { world } = market;
+    const [a, b] = two(market, random);
+    world.cut(a, b);
+    // Mostly short, now and then until the end.
+    const ms = random(4) > 0 ? random(10_000) : random(1_000_000);
+    world.clock.after(ms, () => world.mend(a, b));
+  },
   mend: (market) => {
     for (const a of market.world.nodes) for (const b of market.world.nodes) market.world.mend(a, b);
   },
@@ -192,7 +202,7 @@ export function weightsOf({ theme, cheat }: Setting): Readonly<Record<string, nu
         fail: 1,
         leave: 1,
         blocks: 3,
-        ...(cheat !== "tamper" && { publishOld: 2 }),
+        ...(cheat !== "tamper" && { publishOld: 5 }),
         ...(cheat !== "publish" && { tamper: 2, swallow: 1 }),
       };
     case "stale":

@@ -24,6 +24,8 @@ const PUSH_MSAT = 400_000_000n as Msat;
 const CONTRIBUTION_SAT = 300_000n as Satoshi;
 const COIN_SAT = 1_100_000n;
 
+const NOTHING = { channels: [] };
+
 export type Attempt = {
   readonly id: string;
   readonly payer: WorldNode;
@@ -99,14 +101,13 @@ export class Market {
     return {
       ...store,
       commit: async (batch) => {
-        await store.commit(batch);
         const moved = batch.changes.flatMap((change) =>
           change.type === "channel" && change.change.type === "commitment" && change.change.row.holder === "local"
             ? [change.channel]
             : [],
         );
-        if (moved.length === 0) return;
-        const { channels } = await store.load();
+        // Both are done before either call returns: the machine may be gone afterwards.
+        const [, { channels }] = await Promise.all([store.commit(batch), moved.length > 0 ? store.load() : NOTHING]);
         for (const rows of channels) {
           const { index } = rows.channel;
           if (moved.includes(index)) this.past.set(index, [...(this.past.get(index) ?? []), rows]);
@@ -197,7 +198,10 @@ export class Market {
   payment(random: RandomNumbers): void {
     const seats = this.openSeats();
     if (seats.length === 0) return;
-    const seat = pick(random, seats);
+    // Whoever cheats needs something to cheat with.
+    const cheaters =
+      random(2) === 0 ? seats.filter(({ node, peer }) => node === this.cheater || peer === this.cheater) : [];
+    const seat = pick(random, cheaters.length > 0 ? cheaters : seats);
     const kind = random(12);
     const amount = this.amount(random);
     const expiry = this.expiry(random, seat);

@@ -50,7 +50,7 @@ export function settingOf(seed: number): Setting {
     ...Array<Theme>(6).fill("cheater"),
     ...Array<Theme>(2).fill("stale"),
   ]);
-  const count = pick(random, [2, 2, 2, 2, 3, 3, 3, 4, 4, 5]);
+  const count = pick(random, theme === "cheater" ? [2, 2, 2, 3, 3, 4] : [2, 2, 2, 2, 3, 3, 3, 4, 4, 5]);
   const names = NAMES.slice(0, count);
   // A line, so that everybody has a peer, and perhaps one more, which may be a second one between two.
   const pairs = names.slice(1).map((_, at) => (random(2) === 0 ? [at, at + 1] : [at + 1, at]));

@@ -20,6 +20,9 @@ import type { RandomNumbers, WorldNode } from "../../src/testing/index.ts";
 import type { Held, Loot } from "./loot.ts";
 import type { Market } from "./market.ts";
 
+/** Commitments that a channel has had before cheating is worth it. */
+const ENOUGH_PAST = 4;
+
 function signing(node: WorldNode) {
   return { signer: seedSigner(node.seed, 1), keys: keyPaths(1) };
 }
@@ -39,24 +42,34 @@ function held(node: WorldNode, rows: ChannelRows): Held | undefined {
 export async function publishOld(market: Market, random: RandomNumbers): Promise<void> {
   const { cheater, world } = market;
   if (cheater === undefined) return;
-  const channels = [...market.past.values()];
-  const [which, back, any, mined, goes] = [random(16), random(8), random(64), random(2) === 0, random(2) === 0];
-  const commitments = channels[which % Math.max(1, channels.length)] ?? [];
-  // Near the newest more often: what stands in those is the most fun.
+  const channels = [...market.past.values()].filter(({ length }) => length >= ENOUGH_PAST);
+  const [which, back, any, rich, mined, goes] = [16, 8, 64, 3, 3, 2].map(random) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const all = channels[which % Math.max(1, channels.length)] ?? [];
+  // What HTLCs stand in is the most fun, and what is near the newest.
+  const full = all.filter(({ htlcs }) => htlcs.length > 0);
+  const commitments = rich > 0 && full.length > 0 ? full : all;
   const at = back < 4 ? commitments.length - 1 - back : any % Math.max(1, commitments.length);
   const rows = commitments[Math.max(0, at)];
   const found = rows && held(cheater, rows);
   const parsed = found && parseTransaction(found.raw);
   if (found === undefined || !parsed?.ok) return;
-  if (goes) {
+  if (goes > 0) {
     market.gone.add(cheater);
     if (cheater.up !== undefined) cheater.crash();
   }
-  const outcome = mined
-    ? world.chain.mine(1, { transactions: [found.raw] }).ok
-    : world.chain.submit(found.raw).type === "admitted";
+  const outcome =
+    mined > 0
+      ? world.chain.mine(1, { transactions: [found.raw] }).ok
+      : world.chain.submit(found.raw).type === "admitted";
   world.trace.note(
-    `${cheater.name} publishes ${found.row.number} of ${commitments.length}, ${mined ? "mined" : "waiting"}: ${outcome}`,
+    `${cheater.name} publishes ${found.row.number} of ${all.length}, ${mined > 0 ? "mined" : "waiting"}: ${outcome}`,
   );
   await world.clock.run();
   if (!outcome) return;
