@@ -339,7 +339,9 @@ export class Market {
       // Long enough for everybody to be found again, and now and then for a peer that says nothing.
       if (round < 5) await world.advance(5_000);
       else await world.advance(round % 20 === 15 ? 700_000 : 500);
-      if (round === 3) this.leaveTheGone();
+      if (round === 3) this.leave((peer) => this.gone.has(peer));
+      // A channel that old data know nothing of is never heard of again.
+      if (round === 30) this.leave((peer) => this.stale.has(peer));
       await this.thieve?.();
       if (round > 3 && (await this.isSettled())) return;
       await world.mine(1);
@@ -347,10 +349,11 @@ export class Market {
     throw new Broken("everything ends", this.report());
   }
 
-  /** Users end their channels with who never comes back. */
-  private leaveTheGone(): void {
+  /** Users end their channels with who does not answer any more. */
+  private leave(isLeft: (peer: WorldNode) => boolean): void {
     for (const { node, peer, channel } of this.seats(this.honest)) {
-      if (this.gone.has(peer)) node.up?.failChannel(channel.channel).catch(() => undefined);
+      if (!isLeft(peer) || this.isChannelSettled(channel)) continue;
+      node.up?.failChannel(channel.channel).catch(() => undefined);
     }
   }
 

@@ -18,15 +18,21 @@ async function gather(market: Market): Promise<void> {
   await market.revive();
 }
 
-async function comeBack(market: Market, node: WorldNode, store: WorldNode["store"]): Promise<void> {
+/** `store` is asked for when everybody is there, and time has passed for backups. */
+async function comeBack(
+  market: Market,
+  node: WorldNode,
+  store: () => WorldNode["store"] | Promise<WorldNode["store"]>,
+): Promise<void> {
   const { world } = market;
   const { faults } = world;
   world.faults = {};
   await gather(market);
+  const old = await store();
   market.stale.add(node);
   for (const other of world.nodes) other.unplan();
   node.crash();
-  node.store = store;
+  node.store = old;
   // Its own life is not what the others remember: those reconnect, and say so.
   await node.start();
   await world.advance(90_000);
@@ -38,7 +44,7 @@ export async function restoreCopy(market: Market): Promise<void> {
   const found = [...market.old][0];
   if (found === undefined || market.stale.size > 0) return;
   const [node, store] = found;
-  await comeBack(market, node, store);
+  await comeBack(market, node, () => store);
 }
 
 /** A node comes back from its newest backup, once. */
@@ -47,9 +53,12 @@ export async function restoreBackup(market: Market, random: RandomNumbers): Prom
   const { nodes } = market.world;
   const node = nodes[random(nodes.length)];
   if (node?.backup === undefined) return;
-  const opened = openBackup(node.backup, node.seed);
-  if (!opened.ok) throw new Error(`a backup can't be opened: ${opened.error.type}`);
-  const store = memoryStore();
-  await restoreInto(store, opened.value);
-  await comeBack(market, node, store);
+  await comeBack(market, node, async () => {
+    if (node.backup === undefined) throw new Error("a backup does not go away");
+    const opened = openBackup(node.backup, node.seed);
+    if (!opened.ok) throw new Error(`a backup can't be opened: ${opened.error.type}`);
+    const store = memoryStore();
+    await restoreInto(store, opened.value);
+    return store;
+  });
 }
