@@ -56,6 +56,8 @@ vi.mock("../../src/core/payment-channel/force-close.ts", async (original) => {
   return { ...real, lastWord };
 });
 
+vi.setConfig({ testTimeout: 60_000 });
+
 beforeEach(() => {
   bug.strikes = () => false;
 });
