@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { runCampaign as RunCampaign } from "../processes/kill-campaign.ts";
 import type { TwoProcesses as Two } from "../processes/two-processes.ts";
+import { findBitcoind } from "../support/bitcoind.ts";
 
 const PAYMENTS = 1_000;
 const { SLUICE_KILLS = "20", SLUICE_SEED } = process.env;
@@ -88,4 +90,19 @@ describe("kill -9 in the middle of payments", () => {
     await two.chain.mine(6);
     await two.untilStage("closed");
   });
+});
+
+describe("kill -9 in every phase of channels", () => {
+  // A fixed share of what `npm run kills` does: a channel that ends with the loss of a machine, and one that is forced.
+  const kills = 25;
+
+  it(`[B2-4] [B2-6] [LS-1] [LW-5] [LW-9] leaves every payment ended alike at both ends, once, and the money on chain exact, over ${kills} kills`, async () => {
+    const program = new URL("../../.cache/processes/test/processes/kill-campaign.js", import.meta.url);
+    const { runCampaign } = (await import(program.href)) as { runCampaign: typeof RunCampaign };
+    const seed = Number(SLUICE_SEED ?? Date.now() % 1_000_000);
+    const chain = findBitcoind() === undefined ? "embedded" : "bitcoind";
+    console.log(`kills with SLUICE_SEED=${seed}, chain ${chain}`);
+    const report = await runCampaign({ kills, seed, chain, seconds: 100_000, say: console.log });
+    expect(report.payments.succeeded).toBeGreaterThan(0);
+  }, 600_000);
 });

@@ -10,6 +10,7 @@ under way, and lose a machine that is restored from its backup; kill -9 hits eit
 at random moments. At the end every payment has to have ended the same at both ends, each once, and the money on chain to be exact.
 
   --kills N          how many (default 200)
+  --seconds N        begin no channel after so long (default: as long as it takes)
   --seed N           of the random choices (default: by the clock; it is printed)
   --chain NAME       embedded or bitcoind, which TEST_BITCOIND or PATH names (default embedded)
   --json             the result as one line of JSON, and nothing else
@@ -28,6 +29,7 @@ function options() {
     return parseArgs({
       options: {
         kills: { type: "string", default: "200" },
+        seconds: { type: "string", default: "100000" },
         seed: { type: "string" },
         chain: { type: "string", default: "embedded" },
         json: { type: "boolean", default: false },
@@ -53,12 +55,13 @@ const { chain } = chosen;
 if (chain !== "embedded" && chain !== "bitcoind") usage(`--chain is embedded or bitcoind, not ${chain}`);
 const kills = whole("kills", chosen.kills);
 const seed = chosen.seed === undefined ? Date.now() % 1_000_000 : whole("seed", chosen.seed);
+const seconds = whole("seconds", chosen.seconds);
 const say = (line: string): void => {
   if (!chosen.json) process.stdout.write(`${line}\n`);
 };
 say(`${kills} kills, seed ${seed}, chain ${chain}`);
 try {
-  const report = await runCampaign({ kills, seed, chain, say });
+  const report = await runCampaign({ kills, seed, chain, seconds, say });
   const { books, payments } = report;
   say(`kills: ${JSON.stringify(report.kills)}`);
   say(`channels: ${JSON.stringify(report.lives)}`);

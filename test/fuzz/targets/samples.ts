@@ -87,12 +87,30 @@ export const SAMPLES: { readonly [T in PktMessage["type"]]: Extract<PktMessage, 
   funding_sign_complete: { type: "funding_sign_complete", txid: asTxid(fill(5)), inputSignatures: [signature] },
 };
 
+/** Messages whose numbers are the greatest that may be: one bit more is too much. */
+const GREATEST: readonly PktMessage[] = [
+  {
+    ...{ type: "update_add_htlc", id: 2n ** 53n - 1n, amountMsat: msat(0xffff_ffff) },
+    ...{ paymentHash: asPaymentHash(fill(6)), expiry: 499_999_999, route: fill(8, 0) },
+  },
+  { type: "update_fulfill_htlc", id: 2n ** 64n - 1n, preimage: fill(1) },
+  { type: "update_fee", feeRate: 0xffff_ffff },
+  {
+    ...terms,
+    delay: 65_535,
+    minDepth: 0xffff_ffff,
+    initialFeeRate: 0xffff_ffff,
+    revocationWindow: Array(14).fill(fill(3)),
+  },
+  { type: "close_signature", closeFeeSat: sat(2_100_000_000_000_000n), signature },
+];
+
 export const MESSAGE_TYPES = Object.keys(SAMPLES) as PktMessage["type"][];
 
 const CHANNEL = asChannelId(fill(4));
 
 export function samplePackets(): Uint8Array[] {
-  return Object.values(SAMPLES).map((message) =>
+  return [...Object.values(SAMPLES), ...GREATEST].map((message) =>
     encodePkt({ channelId: message.type === "authenticate" ? undefined : CHANNEL, message }),
   );
 }
