@@ -4,7 +4,7 @@ export type Target = {
   /** What it is about, for `--list`. */
   readonly about: string;
   /** Inputs to start from: good ones, so that what lies behind the first checks is reached. */
-  readonly seeds: () => readonly Uint8Array[];
+  readonly seeds: () => readonly Uint8Array[] | Promise<readonly Uint8Array[]>;
   /** Words that mean something to it. */
   readonly dictionary?: readonly Uint8Array[];
   /** Bytes of the longest input that is tried. */

@@ -46,10 +46,11 @@ const PUSH_MSAT = 400_000_000n;
 /** Above dust by far, so that each has an output of its own where a channel is forced. */
 const AMOUNT_MSAT = 10_000_000n;
 const PAYMENTS = 25;
-const KILLS_A_LIFE = { opening: 3, paying: 7, ending: 5 };
+/** Moments of each phase at which something is killed: one process, or two. */
+const KILLS_A_LIFE = { opening: 3, paying: 8, ending: 5 };
 /** Blocks that both have to have seen before there are more. */
 const STRIDE = 4;
-const PATIENCE_MS = 180_000;
+const PATIENCE_MS = 300_000;
 /** Outputs up to here may stay where they are: to claim one costs as much. */
 const TINY_SAT = 3_000n;
 
@@ -187,23 +188,27 @@ class Campaign {
 
   private async killSomething(phase: string): Promise<void> {
     const kind = this.random(this.chain.kill === undefined ? 10 : 13);
-    this.done++;
     if (kind < 4) await this.kill(phase, "alice");
     else if (kind < 8) await this.kill(phase, "bob");
     else if (kind < 10) await Promise.all(NAMES.map((name) => this.kill(phase, name)));
     else {
-      this.note(this.kills, `${phase} bitcoind`);
+      this.killed(phase, "bitcoind");
       await this.chain.kill?.();
     }
   }
 
+  private killed(phase: string, what: string): void {
+    this.done++;
+    this.note(this.kills, `${phase} ${what}`);
+  }
+
   /** Sometimes at once again, while it starts. */
   private async kill(phase: string, name: Name): Promise<void> {
-    this.note(this.kills, `${phase} ${name}`);
+    this.killed(phase, name);
     const killed = this.nodes[name].kill();
     if (this.random(4) !== 0) return killed;
     await pause(this.random(600));
-    this.note(this.kills, `starting ${name}`);
+    this.killed("starting", name);
     await this.nodes[name].kill();
     return killed;
   }
@@ -407,8 +412,7 @@ class Campaign {
     );
     if (this.done < this.options.kills) {
       await pause(this.random(800));
-      this.done++;
-      this.note(this.kills, `restoring ${victim}`);
+      this.killed("restoring", victim);
       await node.killInPlace();
     }
     await restoring;

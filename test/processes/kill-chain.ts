@@ -107,7 +107,8 @@ export async function bitcoindKillChain(): Promise<KillChain> {
       return block.tx.map(({ hex }) => bytes(hex));
     },
     kill() {
-      up = node.kill();
+      // One after the other: what is starting can't be started.
+      up = up.then(() => node.kill());
       return up;
     },
     close: () => node.stop(),

@@ -49,7 +49,7 @@ describe("every input that is kept, and every one that once broke something", ()
   it.each(TARGETS.map((target) => ({ name: target.name, target })))(
     "$name",
     async ({ name, target }) => {
-      const inputs = [...target.seeds(), ...corpus.inputs(name), ...corpus.crashes(name)];
+      const inputs = [...(await target.seeds()), ...corpus.inputs(name), ...corpus.crashes(name)];
       expect(inputs.length).toBeGreaterThan(0);
       for (const input of inputs) {
         try {

@@ -230,9 +230,9 @@ async function backupBytes(input: Uint8Array): Promise<Outcome> {
 }
 
 /** What a peer hands out as the copy that it kept. */
-function copyBytes(input: Uint8Array): Outcome {
+async function copyBytes(input: Uint8Array): Promise<Outcome> {
   const opened = openCopy(input, SEED);
-  const isOurs = copies.some((copy) => equalBytes(copy, input));
+  const isOurs = equalBytes((await goodBackups()).copy, input);
   assert.equal(opened !== undefined, isOurs, "nothing opens but what was sealed");
   return `${isOurs}`;
 }
@@ -257,24 +257,27 @@ async function backupInside(input: Uint8Array): Promise<Outcome> {
   return `${found.length}`;
 }
 
-let backups: readonly Uint8Array[] = [];
-let copies: readonly Uint8Array[] = [];
+type Backups = { readonly files: readonly Uint8Array[]; readonly copy: Uint8Array };
+let backups: Promise<Backups> | undefined;
 
 /** A backup without channels, short enough to be changed everywhere, and a whole one. */
-async function makeBackups(): Promise<void> {
+async function makeBackups(): Promise<Backups> {
   const good = await goodBackup();
   const small = { ...good, channels: [], past: [], blocks: [], coins: [] };
-  backups = await Promise.all([small, good].map((one) => sealBackup(one, SEED, RANDOM)));
-  copies = [sealCopy(await makeCopy(small), SEED, RANDOM)];
+  const files = await Promise.all([small, good].map((one) => sealBackup(one, SEED, RANDOM)));
+  return { files, copy: sealCopy(await makeCopy(small), SEED, RANDOM) };
 }
 
-await makeBackups();
+function goodBackups(): Promise<Backups> {
+  backups ??= makeBackups();
+  return backups;
+}
 
-function insides(): Uint8Array[] {
-  return backups.map((bytesOfOne) => {
-    const header = bytesOfOne.slice(0, 53);
+async function insides(): Promise<Uint8Array[]> {
+  return (await goodBackups()).files.map((file) => {
+    const header = file.slice(0, 53);
     const key = sealedFileKey(SEED, "sluice backup", header.slice(9, 41));
-    const plaintext = key.open(bytesOfOne.slice(53), header);
+    const plaintext = key.open(file.slice(53), header);
     if (plaintext === undefined) throw new Error("the backup opens");
     return plaintext;
   });
@@ -309,14 +312,14 @@ export const STORED: readonly Target[] = [
   {
     name: "backup-file",
     about: "a backup's bytes",
-    seeds: () => [...backups],
+    seeds: async () => (await goodBackups()).files,
     longest: 40_000,
     run: backupBytes,
   },
   {
     name: "peers-copy",
     about: "what a peer hands out as the copy that it kept",
-    seeds: () => [...copies],
+    seeds: async () => [(await goodBackups()).copy],
     longest: 70_000,
     run: copyBytes,
   },
