@@ -28,6 +28,8 @@ function punish(seen: "mempool" | "block" | "late"): Way {
   return async (begin) => {
     const { scene, revoked } = await cheated();
     if (seen === "late") scene.bob.crash();
+    // What is left of a process that is gone writes nothing that counts.
+    await scene.world.quiet();
     begin(scene);
     if (seen === "mempool") {
       scene.world.chain.submit(revoked);
