@@ -105,7 +105,7 @@ export function replayed(
 /** What is stored of a state. The rest is derived, and a restart derives it anew. */
 function stored(state: ChannelState): Partial<ChannelState> {
   const { view: _, acknowledgedView: __, unacknowledged: ___, lastChange: ____, ...rows } = state;
-  const { revocationLocks: _____, locks: ______, ...rest } = rows;
+  const { revocationLocks: _____, locks: ______, nextDeadline: _______, ...rest } = rows;
   // A store hands them back in order.
   const revocationSlots = [...state.revocationSlots].sort((a, b) => a.slot - b.slot);
   return { ...rest, revocationSlots };

@@ -1,5 +1,6 @@
 import { assertNever, type ChannelId, equalBytes, invariant, type Txid } from "../base/index.ts";
 import type { RevocationSlot } from "../crypto/index.ts";
+import { deadlineHeight, leastDeadline } from "./deadline-heights.ts";
 import {
   type AnchorSpendRow,
   addedBy,
@@ -84,7 +85,43 @@ export type ChannelChange =
 
 /** Applies what a step returned to the working copy, in place. The only thing that changes a state. */
 export function apply(state: ChannelState, changes: readonly ChannelChange[]): void {
-  for (const change of changes) applyOne(state, change);
+  for (const change of changes) {
+    const id = htlcOf(change);
+    if (id === undefined) applyOne(state, change);
+    else movingDeadline(state, id, () => applyOne(state, change));
+  }
+}
+
+/** The one HTLC whose deadline a change may move. Those that settle go in `afterCommitmentMoved`. */
+function htlcOf(change: ChannelChange): bigint | undefined {
+  switch (change.type) {
+    case "htlc_added":
+    case "removal_requested":
+      return change.row.id;
+    case "htlc_accepted":
+    case "htlc_removed":
+      return change.id;
+    case "known_preimage":
+      return change.row.htlcId;
+    case "known_preimage_dropped":
+      return change.htlcId;
+    default:
+      return undefined;
+  }
+}
+
+/** Keeps the least deadline right while one HTLC's may change. All are looked at only where it was the least and is later now. */
+function movingDeadline(state: ChannelState, id: bigint, change: () => void): void {
+  const before = deadlineOf(state, id);
+  change();
+  const after = deadlineOf(state, id);
+  if (after <= state.nextDeadline) state.nextDeadline = after;
+  else if (before === state.nextDeadline) state.nextDeadline = leastDeadline(state);
+}
+
+function deadlineOf(state: ChannelState, id: bigint): number {
+  const htlc = state.htlcs.get(id);
+  return htlc === undefined ? Number.POSITIVE_INFINITY : deadlineHeight(state, htlc);
 }
 
 function applyOne(state: ChannelState, change: ChannelChange): void {
@@ -320,13 +357,16 @@ function afterCommitmentMoved(state: ChannelState): void {
     local: Math.min(local.coverage.local, remote.coverage.local),
     remote: Math.min(local.coverage.remote, remote.coverage.remote),
   };
+  let leastIsGone = false;
   for (const htlc of state.htlcs.values()) {
     if (!isSettled(state, htlc)) continue;
+    if (deadlineHeight(state, htlc) === state.nextDeadline) leastIsGone = true;
     state.htlcs.delete(htlc.id);
     const uses = (state.locks.get(htlc.lock) ?? 1) - 1;
     if (uses === 0) state.locks.delete(htlc.lock);
     else state.locks.set(htlc.lock, uses);
   }
+  if (leastIsGone) state.nextDeadline = leastDeadline(state);
   state.fees = liveFees(state.fees, local.coverage.local);
   state.totals = { ...state.totals, localUnrevoked: local.number, remoteUnrevoked: remote.number, settledUpTo };
 }

@@ -10,7 +10,7 @@
 import { assertNever, invariant } from "../base/index.ts";
 import type { Spend } from "../bitcoin/index.ts";
 import { FIRST_REVOCATION_INDEX, lookupRevocation } from "../crypto/index.ts";
-import { preimageOf } from "./known-preimages.ts";
+import { preimageOf } from "./preimages.ts";
 import type { AnchorSpendRow, ChainOutputRow } from "./rows.ts";
 import type { ChannelState } from "./state.ts";
 

@@ -1,15 +1,9 @@
 // Until when an HTLC may stand before only the chain can settle it in time (payment-channel design "Margins"; seed 001
 // section 3.1). All in blocks; D is the delay that the peer imposes on us.
 
-import { preimageOf } from "./known-preimages.ts";
-import { type HtlcRow, isRequested } from "./rows.ts";
+import { CLAIM_MARGIN, deadlineHeight, GRACE } from "./deadline-heights.ts";
+import type { HtlcRow } from "./rows.ts";
 import { type ChannelState, isSettled } from "./state.ts";
-import { isDustHtlc } from "./view.ts";
-
-/** M: blocks for our commitment to confirm, and for its delayed claim after it. */
-const CLAIM_MARGIN = 18;
-/** g: blocks after the expiry in which we still wait for the peer. */
-const GRACE = 3;
 
 /** When, and because of which HTLC, a channel has to go to the chain. */
 export type Deadline = {
@@ -34,20 +28,12 @@ export function deadline(state: ChannelState): Deadline | undefined {
 
 /** The same for one HTLC. */
 export function htlcDeadline(state: ChannelState, htlc: HtlcRow): Deadline | undefined {
-  if (isSettled(state, htlc) || isRequested(htlc)) return undefined;
-  const { id: htlcId, expiry, offerer } = htlc;
-  if (offerer === "local") {
-    return { height: expiry + GRACE, htlcId, rule: "B2-16", reason: "an HTLC that we offered has expired" };
-  }
-  // Dust has no output, so that the chain could do nothing for it.
-  if (preimageOf(state, htlc) === undefined || isDustHtlc(htlc)) return undefined;
-  const delay = state.terms.remote?.delay ?? 0;
-  return {
-    height: expiry - delay - CLAIM_MARGIN,
-    htlcId,
-    rule: "LS-24",
-    reason: "the peer does not take a preimage in time",
-  };
+  const height = isSettled(state, htlc) ? Number.POSITIVE_INFINITY : deadlineHeight(state, htlc);
+  if (height === Number.POSITIVE_INFINITY) return undefined;
+  const { id: htlcId, offerer } = htlc;
+  return offerer === "local"
+    ? { height, htlcId, rule: "B2-16", reason: "an HTLC that we offered has expired" }
+    : { height, htlcId, rule: "LS-24", reason: "the peer does not take a preimage in time" };
 }
 
 /** Blocks that an HTLC needs before its expiry so that its final recipient can still enforce it. */

@@ -6,9 +6,9 @@ import type { ChannelChange } from "./changes.ts";
 import { describeError } from "./errors.ts";
 import { storedPlan } from "./funding-shares.ts";
 import type { Context, Effect, Input } from "./input.ts";
-import { preimageOf } from "./known-preimages.ts";
 import { end, NOTHING, type StepResult, step, tell, tells, violation } from "./outcome.ts";
 import { BURIED, estimatedFeeRate } from "./policy.ts";
+import { preimageOf } from "./preimages.ts";
 import type { ChannelState } from "./state.ts";
 
 /**

@@ -23,9 +23,9 @@ import { outputsOf, type PublishedCommitment } from "./chain-outputs.ts";
 import type { ChannelChange } from "./changes.ts";
 import { claimable } from "./claims.ts";
 import type { Context, Effect, Input } from "./input.ts";
-import { preimageOf } from "./known-preimages.ts";
 import { moveTo, NOTHING, type StepResult, step, tell } from "./outcome.ts";
 import { ownRevocationHash } from "./own-revocation.ts";
+import { preimageOf } from "./preimages.ts";
 import { depth, isRefunded, refundHeight, SETTLED_DEPTH } from "./refunds.ts";
 import {
   type AnchorSpendRow,

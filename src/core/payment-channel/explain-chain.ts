@@ -13,8 +13,8 @@ import type {
   OutputPlan,
   PlannedClaim,
 } from "./explain-data.ts";
-import { preimageOf } from "./known-preimages.ts";
 import { estimatedFeeRate } from "./policy.ts";
+import { preimageOf } from "./preimages.ts";
 import type { AnchorSpendRow, ChainOutputRow, CommitmentRow, HtlcRow } from "./rows.ts";
 import { commitmentParams } from "./snapshot.ts";
 import { type ChannelState, isIn } from "./state.ts";

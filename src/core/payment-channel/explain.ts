@@ -7,7 +7,7 @@ import type { ExplainedHtlc, Explanation, Outlook } from "./explain-data.ts";
 import { nextActs } from "./explain-next.ts";
 import { troubles } from "./explain-stuck.ts";
 import { htlcStates } from "./htlc-states.ts";
-import { preimageOf } from "./known-preimages.ts";
+import { preimageOf } from "./preimages.ts";
 import type { ChannelState, Htlc } from "./state.ts";
 import { isDustHtlc } from "./view.ts";
 

@@ -4,18 +4,11 @@
 import type { PktMessage } from "../wire/index.ts";
 import type { Context } from "./input.ts";
 import { NOTHING, type StepResult, step, tell } from "./outcome.ts";
+import { preimageOf } from "./preimages.ts";
 import { isRefunded } from "./refunds.ts";
 import { isPreimage } from "./removal-obstacle.ts";
 import { fulfill } from "./removals.ts";
-import type { HtlcRow } from "./rows.ts";
 import { type ChannelState, hasLostAnchor, isCleared } from "./state.ts";
-
-/** The preimage of an HTLC, however we came to know it: staged, asked for, or kept. */
-export function preimageOf(state: ChannelState, { id, removal }: HtlcRow): Uint8Array | undefined {
-  if (removal?.type === "fulfilled") return removal.preimage;
-  const asked = state.removalRequests.get(id)?.removal;
-  return asked?.type === "fulfilled" ? asked.preimage : state.knownPreimages.get(id);
-}
 
 /** Says the preimages that were learned while the peer was away, one at a time. Spec: B2-22. */
 export function fulfillKnownIfDue(state: ChannelState, context: Context): StepResult {

@@ -1,5 +1,6 @@
 import { type ChannelId, compareBytes, invariant, toHex } from "../base/index.ts";
 import { type RevocationSlot, ripemd160 } from "../crypto/index.ts";
+import { leastDeadline } from "./deadline-heights.ts";
 import { MAX_UNREVOKED } from "./policy.ts";
 import {
   type AnchorSpendRow,
@@ -96,6 +97,8 @@ export type ChannelState = {
    * sides: no payment hash may be one of them, else the penalty of that commitment could be disabled.
    */
   readonly revocationLocks: Set<string>;
+  /** The least height at which an HTLC takes the channel to the chain; Infinity where none does. */
+  nextDeadline: number;
   /** How many live HTLCs, or staged ones, use a hash; keys are the hexadecimal RIPEMD-160 of the payment hash. */
   readonly locks: Map<string, number>;
 };
@@ -166,6 +169,7 @@ export function newChannelState(
     unacknowledged: [],
     lastChange: { local: 0, remote: 0, acknowledged: 0 },
     revocationLocks: new Set(),
+    nextDeadline: Number.POSITIVE_INFINITY,
     locks: new Map(),
   };
 }
@@ -205,6 +209,7 @@ export function load(rows: ChannelRows, acknowledged: number, ownHash: (number: 
   }
   for (const request of rows.removalRequests) state.removalRequests.set(request.id, request);
   deriveViews(state, acknowledged);
+  state.nextDeadline = leastDeadline(state);
   const unused = state.revocationHashes.values();
   for (const hash of unused) state.revocationLocks.add(lockOf(hash));
   for (const { revocationHash } of state.commitments.remote) state.revocationLocks.add(lockOf(revocationHash));

@@ -285,6 +285,7 @@ function defend(state: ChannelState, context: Context): StepResult {
 /** Goes to the chain while there is still time for it to settle what the peer does not. Spec: B2-16, LS-20, LS-24. */
 function deadlineIfDue(state: ChannelState, context: Context): StepResult {
   if (state.stage.stage !== "open" || state.anchorSpend !== undefined || context.peerAwaited === true) return NOTHING;
+  if (context.height < state.nextDeadline) return NOTHING;
   const due = deadline(state);
   if (due === undefined || context.height < due.height) return NOTHING;
   const { rule, reason, htlcId, height } = due;
