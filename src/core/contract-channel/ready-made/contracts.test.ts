@@ -7,6 +7,7 @@ import { NO_ROOT } from "../leaf.ts";
 import { readTerms, readyMade, sourceOf } from "./contracts.ts";
 import { possibleEnds } from "./describe.ts";
 import { gameRoot, newGame } from "./game.ts";
+import { escrowSource, gameSource, hashlockExpirySource, hashlockSource, streamSource } from "./gen/sources.ts";
 import { templateOf } from "./template.ts";
 import type { Terms } from "./terms.ts";
 
@@ -46,6 +47,20 @@ describe("ready-made contracts", () => {
     const ends = possibleEnds(terms);
     expect(ends.length).toBeGreaterThan(0);
     for (const { when, beneficiaryGets } of ends) expect(`${when}: ${beneficiaryGets}`).not.toMatch(/undefined|NaN/);
+  });
+
+  it("has codes that do not change: both parties of a contract have to know them", () => {
+    const hashes = [hashlockSource, hashlockExpirySource, escrowSource, streamSource, gameSource].map((source) => {
+      const assembled = assemble(source);
+      return assembled.ok ? toHex(sha256(assembled.value.code)) : "";
+    });
+    expect(hashes).toEqual([
+      "d121179344bd341e5f387fc52c9668d88ac1911fd2770f3c1d227cedae4c35c5",
+      "7e4f940475b2abb5e366f008afb1f5c85ffbb8eff89ae03342a5c310b9f00f22",
+      "195dc9661834ae04773310fb2f6b1cf7db420168b430098af83a4417d13b55a9",
+      "78e42fb4285dadcc806a2a8520827949f755aee76ee5a40d7bde846e02c7e9e3",
+      "763f0acbb3f2421721ce8988c3f428cd0d6aa4d10f6f9f0d85475e14174dcc32",
+    ]);
   });
 
   it("says shares as people do", () => {
