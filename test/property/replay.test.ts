@@ -1,7 +1,8 @@
 import { deserialize, serialize } from "node:v8";
 import { describe, expect, it } from "vitest";
 import { memoryStore } from "../../src/adapters/store-memory/index.ts";
-import { type KeyPaths, keyPaths, type Signer, seedSigner } from "../../src/core/crypto/index.ts";
+import { concatBytes } from "../../src/core/base/index.ts";
+import { type KeyPaths, keyPaths, type Signer, seedSigner, sha256 } from "../../src/core/crypto/index.ts";
 import { type ChannelRows, type ChannelState, load, ownRevocationHash } from "../../src/core/payment-channel/index.ts";
 import { replayed } from "../../src/node/replay.ts";
 import type { Store, StoredNode } from "../../src/ports/store.ts";
@@ -30,6 +31,13 @@ function remembering(store: Store, past: Past): Store {
       }
     },
   };
+}
+
+/** A digest stands before each body. */
+const SEAL_BYTES = 8;
+
+function sealed(bytes: Uint8Array): Uint8Array {
+  return concatBytes(sha256(bytes).slice(0, SEAL_BYTES), bytes);
 }
 
 function stateOf(stored: StoredNode, rows: ChannelRows, signer: Signer): ChannelState {
@@ -109,8 +117,8 @@ describe("a channel that is replayed", () => {
     const at = rows.findLastIndex(({ place }) => place > 0);
     const row = rows[at];
     if (row === undefined) throw new Error("there is an input");
-    const { digest, ...logged } = deserialize(row.body);
-    const bent = (body: object) => rows.with(at, { ...row, body: serialize(body) });
+    const { digest, ...logged } = deserialize(row.body.slice(SEAL_BYTES));
+    const bent = (body: object) => rows.with(at, { ...row, body: sealed(serialize(body)) });
     const other = { ...logged, digest: (digest as Uint8Array).map((byte) => byte ^ 1) };
     const changes = replayed(bent(other), { ...keys, to: undefined });
     expect(changes?.difference).toEqual({ batch: row.batch, place: row.place, what: "changes", detail: undefined });
