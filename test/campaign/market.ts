@@ -365,8 +365,7 @@ export class Market {
       if (node !== this.cheater && !node.up.channels().every((channel) => this.isChannelSettled(channel))) return false;
     }
     for (const { id, payer } of this.attempts) {
-      // What old data say of an HTLC may stay open: nobody knows what became of it.
-      if (this.isHonest(payer) && (await payer.store.payment(id))?.state === "pending") return false;
+      if (payer !== this.cheater && (await payer.store.payment(id))?.state === "pending") return false;
     }
     return true;
   }
