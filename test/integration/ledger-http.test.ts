@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expect, it } from "vitest";
 import { openLedger, serveLedger } from "../../src/adapters/ledger-embedded/index.ts";
 import { httpLedger } from "../../src/adapters/ledger-http/index.ts";
 import { systemClock, systemRandom } from "../../src/adapters/system/index.ts";
@@ -50,5 +51,25 @@ async function open(): Promise<LedgerFixture> {
     },
   };
 }
+
+it("tells a server that was started on other data from the one before", async () => {
+  const clock = systemClock();
+  const start = async (port: number) => {
+    const ledger = openLedger({ directory: undefined, clock, random: systemRandom() });
+    return { ledger, server: await serveLedger({ ledger, clock, port, mining: false, faucet: false }) };
+  };
+  const first = await start(0);
+  const { url } = first.server;
+  const client = httpLedger({ url, clock, requestTimeoutMs: 20_000 });
+  expect(await client.tip()).toMatchObject({ height: 0 });
+  await first.server.close();
+  first.ledger.close();
+  await expect(client.tip()).rejects.toMatchObject({ code: "unreachable", retryable: true });
+  const second = await start(Number(new URL(url).port));
+  await expect(client.tip()).rejects.toMatchObject({ code: "other_ledger", retryable: false });
+  await client.close();
+  await second.server.close();
+  second.ledger.close();
+});
 
 describeLedger("the embedded ledger, served over HTTP,", open);

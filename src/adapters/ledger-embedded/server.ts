@@ -37,6 +37,8 @@ export type LedgerServer = {
 
 /** A transaction of the greatest length in hexadecimal, and what stands around it. */
 const MAX_BODY_BYTES = 2 * MAX_TRANSACTION_BYTES + 1024;
+/** Every answer says which ledger it is of, by its chain hash: cursors and signatures of one mean nothing to another. */
+const LEDGER_HEADER = "sluice-ledger";
 const MAX_WAIT_MS = 60_000;
 const MAX_WAITING = 200;
 const MAX_BLOCKS_AT_ONCE = 1_000;
@@ -204,12 +206,13 @@ async function respond(answer: Route[2], request: FastifyRequest, reply: Fastify
 }
 
 // Loaded by those who serve a ledger only: it would be a third of what a node's program takes to load.
-async function httpServer(routes: readonly Route[]): Promise<FastifyInstance> {
+async function httpServer(routes: readonly Route[], name: string): Promise<FastifyInstance> {
   const { fastify } = await import("fastify");
   const app = fastify({ logger: false, bodyLimit: MAX_BODY_BYTES, forceCloseConnections: true });
   // What a page of another origin may send without asking first, and what it may send under a name of its own that leads here.
   app.removeContentTypeParser("text/plain");
   app.addHook("onRequest", async (request, reply) => {
+    reply.header(LEDGER_HEADER, name);
     if (!isOwnName(request.headers.host)) await reply.code(403).send({ error: "ask for 127.0.0.1 or localhost" });
   });
   for (const [method, url, answer] of routes) {
@@ -225,7 +228,8 @@ async function httpServer(routes: readonly Route[]): Promise<FastifyInstance> {
 export async function serveLedger(options: LedgerServerOptions): Promise<LedgerServer> {
   const waiter = tipWaiter(options);
   const wait: Route = ["GET", "/v1/wait", waiter.wait];
-  const app = await httpServer([...readRoutes(options.ledger), wait, ...writeRoutes(options)]);
+  const name = toHex(options.ledger.description.terms.domain.chainHash);
+  const app = await httpServer([...readRoutes(options.ledger), wait, ...writeRoutes(options)], name);
   const url = await app.listen({ host: "127.0.0.1", port: options.port });
   return {
     url,

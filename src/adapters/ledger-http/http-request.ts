@@ -6,8 +6,13 @@ import { LedgerError } from "../../ports/ledger.ts";
 const MAX_ANSWER_BYTES = 16 << 20;
 const MAX_CONNECTIONS = 8;
 
+/** Says in every answer which ledger it is of. */
+const LEDGER_HEADER = "sluice-ledger";
+
+type Answer = { readonly status: number; readonly text: string; readonly ledger: string };
+
 export type HttpRequester = {
-  /** Asks for a path, or posts JSON to it. Throws LedgerError `unreachable` or `bad_response`. */
+  /** Asks for a path, or posts JSON to it. Throws LedgerError `unreachable`, `bad_response` or `other_ledger`. */
   ask(path: string, options: { readonly body?: string; readonly timeoutMs: number }): Promise<unknown>;
   close(): void;
 };
@@ -16,7 +21,16 @@ export type HttpRequester = {
 export function httpRequester(base: URL, clock: Pick<Clock, "after">): HttpRequester {
   const agent = new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS });
   let isOpen = true;
+  let ledger: string | undefined;
   const bad = (what: string): LedgerError => new LedgerError("bad_response", `${base.href} ${what}`);
+
+  /** A server that was started on other data is another ledger, and nothing that is known of the first holds there. */
+  function checkLedger(named: string): void {
+    if (!/^[0-9a-f]{64}$/.test(named)) throw bad("does not say which ledger it is of");
+    ledger ??= named;
+    if (ledger !== named)
+      throw new LedgerError("other_ledger", `${base.href} serves the ledger ${named} now, not ${ledger}`);
+  }
 
   function parse(status: number, text: string): unknown {
     let json: unknown;
@@ -31,11 +45,7 @@ export function httpRequester(base: URL, clock: Pick<Clock, "after">): HttpReque
   }
 
   /** One attempt. Answers "stale" where a kept connection turned out to be closed by the other side. */
-  function attempt(
-    path: string,
-    body: string | undefined,
-    timeoutMs: number,
-  ): Promise<{ status: number; text: string } | "stale"> {
+  function attempt(path: string, body: string | undefined, timeoutMs: number): Promise<Answer | "stale"> {
     return new Promise((resolve, reject) => {
       if (!isOpen)
         return reject(new LedgerError("unreachable", `the connection to ${base.href} was closed on our side`));
@@ -60,7 +70,7 @@ export function httpRequester(base: URL, clock: Pick<Clock, "after">): HttpReque
       call.on("response", (response) => {
         readAll(response).then((text) => {
           cancel();
-          resolve({ status: response.statusCode ?? 0, text });
+          resolve({ status: response.statusCode ?? 0, text, ledger: String(response.headers[LEDGER_HEADER] ?? "") });
         }, stop);
       });
       call.end(body);
@@ -88,7 +98,9 @@ export function httpRequester(base: URL, clock: Pick<Clock, "after">): HttpReque
       // Each stale connection is gone after its attempt, and every request may be repeated: so this ends, and harms nothing.
       for (;;) {
         const answer = await attempt(path, body, timeoutMs);
-        if (answer !== "stale") return parse(answer.status, answer.text);
+        if (answer === "stale") continue;
+        checkLedger(answer.ledger);
+        return parse(answer.status, answer.text);
       }
     },
     close() {
