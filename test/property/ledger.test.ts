@@ -75,6 +75,7 @@ describe("the ledger", () => {
           if (sent.ok) for (const event of sent.value.events) count(`event ${event.type}`);
           noteStep(world, action);
           const after = game.rows.channel(PLAY_CHANNEL);
+          if (before !== undefined && before.solo > 0 && after?.solo === 0) count("steps erased");
           if (!sent.ok) expect(after).toBe(before);
           if (sent.ok) checkStep(before, after, action.type, game.height);
           if (after !== undefined) checkChannel(after);
@@ -97,6 +98,7 @@ describe("the ledger", () => {
     ]) {
       expect(reached.get(type) ?? 0, type).toBeGreaterThan(0);
     }
+    expect(reached.get("steps erased") ?? 0).toBeGreaterThan(0);
     for (const event of ["forfeited", "resolved", "forced", "contract_paid"]) {
       expect(reached.get(`event ${event}`) ?? 0, event).toBeGreaterThan(0);
     }

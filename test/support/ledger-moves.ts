@@ -61,15 +61,16 @@ export type Move = {
 };
 
 export const anyMove: fc.Arbitrary<Move> = fc.record({
-  kind: fc.nat(11),
+  // What takes a channel far comes more often.
+  kind: fc.constantFrom(0, 1, 2, 3, 4, 4, 5, 6, 6, 6, 6, 7, 7, 7, 8, 8, 8, 8, 8, 8, 9, 9, 10, 11),
   from: fc.constantFrom(...PARTIES),
-  round: fc.nat(14),
-  list: fc.nat(LISTS.length - 1),
+  round: fc.nat(24),
+  list: fc.constantFrom(0, 1, 1, 2, 2, 3, 3),
   push: fc.integer({ min: -2_000, max: 2_000 }),
-  evidence: fc.nat(EVIDENCE.length - 1),
+  evidence: fc.constantFrom(0, 1, 1, 1, 1, 2, 2, 3, 4, 5),
   which: fc.nat(3),
   amount: fc.integer({ min: 0, max: 3_000 }),
-  wait: fc.nat(LOCK),
+  wait: fc.constantFrom(0, 0, 0, 0, 0, 1, 1, LOCK),
   twist: fc.nat(30),
   useRecorded: fc.boolean(),
 });
@@ -123,7 +124,7 @@ function flowAction(world: World, type: "deposit" | "withdraw", one: Move): Acti
   const before = (type === "deposit" ? deposited : withdrawn)[one.from];
   const after = { ...(type === "deposit" ? deposited : withdrawn), [one.from]: units(before + BigInt(one.amount)) };
   const sums = type === "deposit" ? { deposited: after, withdrawn } : { deposited, withdrawn: after };
-  const header = state(one.round, one.list, 0n, sums);
+  const header = state(one.round >> 3, one.list, 0n, sums);
   const action = { channelId: PLAY_CHANNEL, party: one.from, amount: units(one.amount), before, state: header };
   return type === "deposit" ? { type, ...action } : { type, ...action, to: new Uint8Array(32).fill(90) };
 }
@@ -158,7 +159,7 @@ export function actionOf(world: World, one: Move): Action | undefined {
     case 6: {
       const type = (["snapshot_solo", "close_solo", "slash"] as const)[one.kind - 4] ?? "slash";
       // Closes come early, so that there is something left to slash them with.
-      const round = type === "close_solo" ? one.round >> 2 : one.round;
+      const round = type === "close_solo" ? one.round >> 3 : one.round;
       return { type, channelId: PLAY_CHANNEL, state: shownState(world, { ...one, round }) };
     }
     case 7:
