@@ -106,7 +106,7 @@ class World {
   }
 
   /** The step with all that is checked of it. A peer's breach ends the channel, as it does in a node. */
-  private run(party: Party, input: Input | undefined): void {
+  private run(party: Party, input: Input | undefined, refused: () => void = () => undefined): void {
     if (input === undefined) return;
     const { stage } = party.channel.stage;
     const sent = party.outgoing.length;
@@ -121,6 +121,7 @@ class World {
     this.transactions.push(...party.broadcasts.slice(broadcast));
     this.note(input.type === "packet" ? input.message.type : input.type, stage, error);
     if (error === undefined) return;
+    refused();
     assert.ok(describeError(error).length > 0);
     const isBreach = reactionTo(error) === "fail_channel" && input.type !== "fail";
     if (isBreach) this.run(party, { type: "fail", error, notify: true });
@@ -168,10 +169,11 @@ class World {
     const { packetAcknowledge } = party;
     party.received++;
     party.packetAcknowledge = covered;
-    const before = party.channel.unacknowledged.length;
-    this.run(party, { type: "packet", message, number: party.received, acknowledge: covered });
+    const packet = { type: "packet", message, number: party.received, acknowledge: covered } as const;
     // A refused packet leaves the channel's view where it was; the session's goes on, and matters only to a channel that goes on.
-    if (before > 0 && party.channel.unacknowledged.length === before) party.packetAcknowledge = packetAcknowledge;
+    this.run(party, packet, () => {
+      party.packetAcknowledge = packetAcknowledge;
+    });
   }
 
   private anyAcknowledge(party: Party): number {
