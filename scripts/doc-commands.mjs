@@ -1,8 +1,8 @@
-// Runs the commands that the documentation tells a reader to run. Usage: node scripts/doc-commands.mjs [--here] [FILE ...]
+// Runs the commands that the documentation tells a reader to run. Usage: node scripts/doc-commands.mjs [--here | --check] [FILE ...]
 //
 // FILE is README.md and docs/guide/*.md unless given. They are run in order in a scratch copy of the files that git knows
-// (so that `npm ci` there leaves this tree alone), or, with --here, in this folder. Blocks of code are marked after the
-// language:
+// (so that `npm ci` there leaves this tree alone), or, with --here, in this folder; with --check nothing is run, and only the
+// marks are looked at. Blocks of code are marked after the language:
 //
 //   ```sh run          the commands are run; the blocks of one file share a shell, as a reader's terminal would
 //   ```sh bitcoind     the same, with the bitcoind of the environment variable BITCOIND on PATH; left out without it
@@ -23,7 +23,8 @@ const LIMIT_MS = 15 * 60_000;
 const SHELLS = ["sh", "bash", "shell", "console"];
 
 const here = process.argv.includes("--here");
-const named = process.argv.slice(2).filter((argument) => argument !== "--here");
+const check = process.argv.includes("--check");
+const named = process.argv.slice(2).filter((argument) => !["--here", "--check"].includes(argument));
 const guide = existsSync(join(root, "docs/guide")) ? readdirSync(join(root, "docs/guide")).sort() : [];
 const files = named.length > 0 ? named : ["README.md", ...guide.map((name) => `docs/guide/${name}`)];
 
@@ -97,7 +98,7 @@ function scratchCopy() {
 const documents = files.map((file) => ({ file, blocks: blocksOf(file) }));
 const problems = documents.flatMap(({ blocks }) => blocks.map(problemOf)).filter((problem) => problem !== undefined);
 for (const problem of problems) console.error(problem);
-if (problems.length > 0) process.exit(1);
+if (problems.length > 0 || check) process.exit(problems.length > 0 ? 1 : 0);
 
 const bitcoind = process.env.BITCOIND === "" ? undefined : process.env.BITCOIND;
 const cwd = here ? root : scratchCopy();
