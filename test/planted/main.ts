@@ -1,0 +1,132 @@
+// Puts each planted bug into a copy of the compiled product and has the campaign look for it. Usage, after `npm run planted --`:
+//
+//   [--bug NAME] [--seeds 1000] [--workers K]   looks for each bug, and says the seed that finds it
+//   --write ...                                 the same, and writes the table into docs/reliability.md
+//   --check                                     runs each bug with the seed that the table has
+//
+// Exit code 1: a bug was not found. 2: the command is wrong.
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { PLANTED_BUGS, type PlantedBug } from "./bugs.ts";
+
+/** The root of the project: this file runs in .cache/processes/test/planted. */
+const ROOT = fileURLToPath(new URL("../../../../", import.meta.url));
+const COMPILED = join(ROOT, ".cache/processes");
+const PLANTED = join(ROOT, ".cache/planted");
+const DOCUMENT = join(ROOT, "docs/reliability.md");
+const [BEGIN, END] = ["<!-- planted bugs -->\n", "<!-- end of planted bugs -->"];
+
+type Found = { readonly bug: PlantedBug; readonly seed: number | undefined; readonly invariant: string };
+
+/** Compiles the product with the bug in it; returns the campaign's program. */
+function plant({ name, edits }: PlantedBug): string {
+  const directory = join(PLANTED, name);
+  const compiled = join(directory, "compiled");
+  rmSync(directory, { recursive: true, force: true });
+  cpSync(COMPILED, compiled, { recursive: true });
+  const sources = new Map<string, string>();
+  for (const { file, find, replace } of edits) {
+    const source = sources.get(file) ?? readFileSync(join(ROOT, file), "utf8");
+    if (source.split(find).length !== 2)
+      throw new Error(`${name}: ${file} does not have the text that is to be replaced`);
+    sources.set(
+      file,
+      source.replace(find, () => replace),
+    );
+  }
+  for (const [file, source] of sources) {
+    mkdirSync(dirname(join(directory, file)), { recursive: true });
+    writeFileSync(join(directory, file), source);
+  }
+  // Its imports need not be there: what is not checked is only stripped of its types.
+  const config = {
+    extends: join(ROOT, "tsconfig.processes.json"),
+    compilerOptions: { rootDir: directory, outDir: compiled, noCheck: true, noResolve: true },
+    include: [join(directory, "src")],
+    exclude: [],
+  };
+  writeFileSync(join(directory, "tsconfig.json"), JSON.stringify(config));
+  execFileSync("npx", ["tsc", "-p", join(directory, "tsconfig.json")], { cwd: ROOT, stdio: "inherit" });
+  return join(compiled, "test/campaign/main.js");
+}
+
+/** The first of the seeds with which the campaign finds the bug. */
+function hunt(bug: PlantedBug, from: number, seeds: number, workers: number): Found {
+  const program = plant(bug);
+  const options = ["--from", `${from}`, "--seeds", `${seeds}`, "--workers", `${workers}`, "--json", "--no-shrink"];
+  const { status, stdout, stderr } = spawnSync("node", [program, ...options], { encoding: "utf8", maxBuffer: 2 ** 28 });
+  rmSync(join(PLANTED, bug.name), { recursive: true, force: true });
+  if (status !== 0 && status !== 1) throw new Error(`${bug.name}: the campaign ended with ${status}:\n${stderr}`);
+  const { failures } = JSON.parse(stdout) as { readonly failures: { seed: number; invariant: string }[] };
+  const [first] = failures;
+  return { bug, seed: first?.seed, invariant: first?.invariant ?? "" };
+}
+
+/** The seeds that the document has, by bug. */
+function written(): Map<string, number> {
+  const rows = readFileSync(DOCUMENT, "utf8").matchAll(/^\| `([a-z-]+)` \|.*\| (\d+) \|/gm);
+  return new Map([...rows].map(([, name = "", seed]) => [name, Number(seed)]));
+}
+
+function tableOf(found: readonly Found[]): string {
+  const rows = found.map(
+    ({ bug, seed, invariant }) => `| \`${bug.name}\` | ${bug.what} | ${seed ?? "none"} | ${invariant} |\n`,
+  );
+  return `| bug | what goes wrong | seed | what it breaks |\n| --- | --- | --- | --- |\n${rows.join("")}`;
+}
+
+function write(found: readonly Found[]): void {
+  const text = readFileSync(DOCUMENT, "utf8");
+  const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
+  if (begin < 0 || end < begin) throw new Error("docs/reliability.md has no place for the table");
+  writeFileSync(DOCUMENT, text.slice(0, begin + BEGIN.length) + tableOf(found) + text.slice(end));
+}
+
+function whole(text: string): number {
+  const number = Number(text);
+  if (Number.isSafeInteger(number) && number > 0) return number;
+  process.stderr.write(`not a whole number above 0: ${text}\n`);
+  process.exit(2);
+}
+
+function main(): void {
+  const { values } = parseArgs({
+    options: {
+      bug: { type: "string" },
+      seeds: { type: "string", default: "1000" },
+      workers: { type: "string", default: "2" },
+      write: { type: "boolean", default: false },
+      check: { type: "boolean", default: false },
+    },
+  });
+  const bugs = PLANTED_BUGS.filter(({ name }) => values.bug === undefined || name === values.bug);
+  if (bugs.length === 0 || (values.write && values.bug !== undefined)) {
+    process.stderr.write(bugs.length === 0 ? `there is no bug ${values.bug}\n` : "--write is for all of them\n");
+    process.exit(2);
+  }
+  const known = values.check ? written() : undefined;
+  const found = bugs.map((bug) => {
+    const seed = known?.get(bug.name);
+    const from = seed ?? 1;
+    const one = hunt(
+      bug,
+      from,
+      seed === undefined ? whole(values.seeds) : 1,
+      seed === undefined ? whole(values.workers) : 1,
+    );
+    process.stderr.write(
+      `${bug.name}: ${one.seed === undefined ? "NOT FOUND" : `seed ${one.seed}: ${one.invariant}`}\n`,
+    );
+    return one;
+  });
+  if (values.write) write(found);
+  else if (!values.check) process.stdout.write(tableOf(found));
+  const missed = found.filter(({ seed }) => seed === undefined).length;
+  process.stderr.write(`${found.length - missed} of ${found.length} planted bugs found\n`);
+  if (missed > 0) process.exitCode = 1;
+}
+
+main();
