@@ -32,7 +32,7 @@ import type { BitcoinChain } from "../ports/bitcoin-chain.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { DamagedChannel, Store, StoredNode } from "../ports/store.ts";
-import type { PeerAddress, Transport } from "../ports/transport.ts";
+import { type PeerAddress, type Transport, TransportError } from "../ports/transport.ts";
 import { type Backup, type Snapshot, sealBackup, takeBackup } from "./backup.ts";
 import { BackupWriter } from "./backup-writer.ts";
 import { ChainFollower } from "./chain-follower.ts";
@@ -491,12 +491,21 @@ export class SluiceNode {
     return this.events.subscribe(listener);
   }
 
-  /** Resolves with the first event for which `match` holds, now or later; `check` looks whether it already is so. */
-  private when<E extends NodeEvent>(match: (event: NodeEvent) => event is E, check: () => boolean): Promise<void> {
+  /**
+   * Resolves with the first event for which `match` holds, now or later; `check` looks whether it already is so. Rejects with what `refuse`
+   * makes of an event before.
+   */
+  private when<E extends NodeEvent>(
+    match: (event: NodeEvent) => event is E,
+    check: () => boolean,
+    refuse: (event: NodeEvent) => Error | undefined = () => undefined,
+  ): Promise<void> {
     if (check()) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const unsubscribe = this.events.subscribe((event) => {
-        if (event.type === "halted") reject(new NodeHalted(event.cause));
+        const refused = refuse(event);
+        if (refused !== undefined) reject(refused);
+        else if (event.type === "halted") reject(new NodeHalted(event.cause));
         else if (event.type === "stopped") reject(new NodeHalted(new Error("the node was stopped")));
         else if (!match(event) || !check()) return;
         else resolve();
@@ -514,18 +523,36 @@ export class SluiceNode {
     return this.peers.listen(address);
   }
 
-  /** Connects and authenticates. From then on the connection is made again whenever it is lost. Rejects with TransportError. */
+  /**
+   * Connects and authenticates. From then on the connection is made again whenever it is lost. Rejects with TransportError, also where the
+   * peer breaks a rule before it has authenticated (`handshake_failed`).
+   */
   async connect(peer: NodeId, address: PeerAddress): Promise<void> {
     await this.peers.connect(peer, address);
-    await this.untilReady(peer);
+    await this.ready(peer, (event) => this.refusal(peer, event));
+  }
+
+  /** Why there is nothing to wait for: trying again would come to the same. */
+  private refusal(peer: NodeId, event: NodeEvent): TransportError | undefined {
+    if (event.type === "violation" && equalBytes(event.peer, peer)) {
+      return new TransportError("handshake_failed", event.problem);
+    }
+    const ended = event.type === "peer_disconnected" && equalBytes(event.peer, peer);
+    if (!ended || this.peers.session(peer)?.misfits !== true) return undefined;
+    return new TransportError("handshake_failed", "what the peer has of our messages does not fit what we have");
   }
 
   /** Resolves once messages can be exchanged with the peer. */
   untilReady(peer: NodeId): Promise<void> {
+    return this.ready(peer);
+  }
+
+  private ready(peer: NodeId, refuse?: (event: NodeEvent) => Error | undefined): Promise<void> {
     const isReady = (event: NodeEvent) => event.type === "peer_ready" && equalBytes(event.peer, peer);
     return this.when(
       (event): event is Extract<NodeEvent, { type: "peer_ready" }> => isReady(event),
       () => this.peers.session(peer)?.ready === true,
+      refuse,
     );
   }
 

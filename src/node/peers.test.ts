@@ -4,7 +4,7 @@ import { memoryStore } from "../adapters/store-memory/index.ts";
 import { asNodeId, type NodeId } from "../core/base/index.ts";
 import type { Batch as StoredBatch } from "../ports/store.ts";
 import type { Connection, Transport } from "../ports/transport.ts";
-import { virtualClock } from "../testing/index.ts";
+import { World as SimulatedWorld, virtualClock } from "../testing/index.ts";
 import { Events, type NodeEvent } from "./events.ts";
 import { Journal } from "./journal.ts";
 import { Peers } from "./peers.ts";
@@ -266,5 +266,18 @@ describe("strangers", () => {
       indexes.push(one.peers.session(idOf(n))?.peer.index);
     }
     expect(indexes).toEqual([0, 2, 3]);
+  });
+});
+
+describe("connecting to a peer that breaks a rule before it has authenticated", () => {
+  it("rejects with what was wrong, and does not wait for ever", async () => {
+    const world = new SimulatedWorld({ nodes: ["alice", "bob"] });
+    const [alice, bob] = [world.node("alice"), world.node("bob")];
+    // Something that is no authenticate: a counted packet of an unknown kind.
+    bob.tap = { sending: () => [Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3)] };
+    await world.start();
+    const refused = expect(world.outcome(alice.node.connect(bob.nodeId, bob.address))).rejects;
+    await refused.toMatchObject({ name: "TransportError", code: "handshake_failed" });
+    await world.stop();
   });
 });

@@ -54,6 +54,21 @@ describe("a node that runs on an old copy", () => {
     },
   );
 
+  it("says to whoever connects to its peer that there is no use in waiting", async () => {
+    const scene = await new CopyScene().open();
+    const { world, alice, bob } = scene;
+    await scene.pay(alice, bob);
+    const copy = alice.store.copy();
+    await scene.pay(alice, bob);
+    await scene.comeBack(alice, copy);
+    await scene.settle();
+    world.network.drop(alice.nodeId, bob.nodeId);
+    await world.quiet();
+    const refused = expect(world.outcome(alice.node.connect(bob.nodeId, bob.address))).rejects;
+    await refused.toMatchObject({ name: "TransportError", code: "handshake_failed" });
+    await world.stop();
+  });
+
   it("puts every channel into recovery with the one that proves it, with other peers too, and opens no other", async () => {
     const scene = await new CopyScene().open(2, 1);
     const { world, alice, bob, carol } = scene;
