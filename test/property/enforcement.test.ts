@@ -480,6 +480,29 @@ describe("a revoked commitment whose rows say nothing of it", () => {
 });
 
 describe("fees of claims", () => {
+  it("takes back what has expired at the estimate at first, though the peer could have come long ago, and dearer each block", () => {
+    const pair = new ChainPair().openOnChain();
+    const expiry = pair.height + 200;
+    const id = pair.standing("alice", 1, 50_000_000n, expiry);
+    pair.bob.ready = false;
+    pair.fail("alice");
+    while (pair.height < expiry - 1) pair.mine(1);
+    const ofHtlc = () =>
+      pair.alice.channel.sweeps.find(({ claims }) =>
+        claims.some((index) => pair.alice.channel.chainOutputs.get(index)?.htlcId === id),
+      )?.feeRate ?? 0;
+    const rates: number[] = [];
+    // Nobody mines what Alice gives.
+    for (let n = 0; n < 16; n++) {
+      pair.chain.mine(1, { transactions: [] });
+      pair.back("alice");
+      rates.push(ofHtlc());
+    }
+    expect(rates.find((rate) => rate > 0)).toBe(Math.max(FEES.nextBlock ?? 0, 1_350));
+    for (let n = 1; n < rates.length; n++) expect(rates[n]).toBeGreaterThanOrEqual(rates[n - 1] ?? 0);
+    expect(rates.at(-1)).toBeGreaterThan(4 * Math.max(FEES.nextBlock ?? 0, 1_350));
+  });
+
   it("raises a claim that does not confirm, and one in a hurry most", () => {
     const pair = new ChainPair().openOnChain();
     const expiry = pair.height + 200;

@@ -165,10 +165,21 @@ export function isWorthClaiming(
   return found !== undefined && isWorth({ output, claimable: found }, context.fees.relay);
 }
 
+/**
+ * Blocks until a claim should be in one. What we take back after its expiry is not lost where the peer is first: it shows the preimage,
+ * which is worth as much to us as long as there is time to use it. Nobody need outbid a peer that could have come long ago.
+ */
+function blocksToDeadline(group: readonly Ready[], height: number): number {
+  const deadlines = group.map(({ claimable: { spend, from, contestedFrom = Infinity } }) =>
+    spend.type.endsWith("_timeout") ? Math.max(contestedFrom, from + HURRY_BLOCKS + 1) : contestedFrom,
+  );
+  return Math.min(...deadlines) - height - 1;
+}
+
 /** The estimate; in a hurry it doubles every three blocks. Satoshi per 1000 virtual bytes. */
 function rateFor(group: readonly Ready[], context: Context): number {
   const estimate = estimatedFeeRate(context.fees);
-  const left = group.length === 0 ? Infinity : blocksLeft(group, context.height);
+  const left = group.length === 0 ? Infinity : blocksToDeadline(group, context.height);
   if (left > HURRY_BLOCKS) return estimate;
   return Math.ceil(estimate * STEP ** (HURRY_BLOCKS - Math.max(left, 0)));
 }
