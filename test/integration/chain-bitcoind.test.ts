@@ -193,7 +193,10 @@ describe.skipIf(findBitcoind() === undefined)("chain-bitcoind", () => {
       // The wait's own limit, in the place of a timer: what falls between two waits is found when it runs out.
       await opened(chainOf(node, { pollMs: 1_000 }), async (chain) => {
         await chain.connect();
-        await openWay(chain, isTip);
+        // One block, so that what was heard of is the tip: of a second one, not seen before it was taken back, nobody would hear.
+        const first = next(chain, isTip);
+        await node.mine(1);
+        await first;
         const heard = next(chain, isTip);
         const tip = await chain.tip();
         const hash = await node.rpc<string>("getbestblockhash");
