@@ -148,7 +148,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "no-deadline-of-our-own",
     what: "an HTLC that we offered stands for ever when the peer does not answer",
-    edits: [{ file: DEADLINES, find: "return htlc.expiry + GRACE;", replace: "return htlc.expiry + GRACE + 1_000_000;" }],
+    edits: [
+      { file: DEADLINES, find: "return htlc.expiry + GRACE;", replace: "return htlc.expiry + GRACE + 1_000_000;" },
+    ],
   },
   {
     name: "expiry-not-looked-at",
