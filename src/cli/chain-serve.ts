@@ -3,9 +3,8 @@ import { setInterval } from "node:timers";
 import { type Command, Option } from "commander";
 import { Chain, serveChain, systemClock } from "../node/index.ts";
 import { EXIT, EXIT_CODES_HELP } from "./exit-code.ts";
-import { asFailure } from "./failure.ts";
 import { takeSignals } from "./interruption.ts";
-import { type LineWriter, lineWriter } from "./line-writer.ts";
+import { type LineWriter, reporting } from "./line-writer.ts";
 import { readPort, readSeconds } from "./values.ts";
 
 type ServeOptions = {
@@ -73,14 +72,5 @@ export function addChainCommand(program: Command, finish: (exitCode: number) => 
     .option("--block-every <seconds>", "mine a block that often (default: only when told by RPC)", readSeconds)
     .option("--json", "each line is a JSON object with a type", false)
     .addHelpText("after", HELP)
-    .action(async (options: ServeOptions) => {
-      const writer = lineWriter(options);
-      try {
-        finish(await serve(options, writer));
-      } catch (cause) {
-        const failure = asFailure(cause);
-        writer.failed(failure);
-        finish(failure.exitCode);
-      }
-    });
+    .action((options: ServeOptions) => reporting(options, finish, (writer) => serve(options, writer)));
 }

@@ -2,9 +2,8 @@ import { mkdirSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { openLedger, serveLedger, systemClock, systemRandom } from "../node/index.ts";
 import { EXIT, EXIT_CODES_HELP } from "./exit-code.ts";
-import { asFailure } from "./failure.ts";
 import { takeSignals } from "./interruption.ts";
-import { type LineWriter, lineWriter } from "./line-writer.ts";
+import { type LineWriter, reporting } from "./line-writer.ts";
 import { readPort, readSeconds } from "./values.ts";
 
 type ServeOptions = {
@@ -80,14 +79,5 @@ export function addLedgerCommand(program: Command, finish: (exitCode: number) =>
     .option("--faucet", "whoever reaches the port may have money", false)
     .option("--json", "each line is a JSON object with a type", false)
     .addHelpText("after", HELP)
-    .action(async (options: ServeOptions) => {
-      const writer = lineWriter(options);
-      try {
-        finish(await serve(options, writer));
-      } catch (cause) {
-        const failure = asFailure(cause);
-        writer.failed(failure);
-        finish(failure.exitCode);
-      }
-    });
+    .action((options: ServeOptions) => reporting(options, finish, (writer) => serve(options, writer)));
 }

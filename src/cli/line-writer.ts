@@ -1,4 +1,4 @@
-import type { Failure } from "./failure.ts";
+import { asFailure, type Failure } from "./failure.ts";
 import { jsonLine } from "./json-line.ts";
 import { type Output, painter } from "./terminal.ts";
 
@@ -9,7 +9,7 @@ export type LineWriter = {
   failed(failure: Failure): void;
 };
 
-export function lineWriter(options: { readonly json: boolean }): LineWriter {
+function lineWriter(options: { readonly json: boolean }): LineWriter {
   const out: Output = process.stdout;
   const dim = painter(out);
   return {
@@ -23,4 +23,20 @@ export function lineWriter(options: { readonly json: boolean }): LineWriter {
       if (options.json) out.write(`${jsonLine({ at: new Date().toISOString(), type: "error", code, message })}\n`);
     },
   };
+}
+
+/** Runs a command that writes lines, and ends the program with its exit code, or with that of the failure that it tells. */
+export async function reporting(
+  options: { readonly json: boolean },
+  finish: (exitCode: number) => void,
+  run: (writer: LineWriter) => Promise<number>,
+): Promise<void> {
+  const writer = lineWriter(options);
+  try {
+    finish(await run(writer));
+  } catch (cause) {
+    const failure = asFailure(cause);
+    writer.failed(failure);
+    finish(failure.exitCode);
+  }
 }

@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
 import { describeRestoreError, type Keeper, type Restored, restoreNode, toHex } from "../node/index.ts";
 import { EXIT, EXIT_CODES_HELP } from "./exit-code.ts";
-import { asFailure, environmentFailure, Failure } from "./failure.ts";
+import { environmentFailure, Failure } from "./failure.ts";
 import { shortened } from "./format.ts";
-import { type LineWriter, lineWriter } from "./line-writer.ts";
+import { type LineWriter, reporting } from "./line-writer.ts";
 import { readPeer } from "./values.ts";
 
 type RestoreOptions = {
@@ -77,14 +77,5 @@ export function addRestoreCommand(program: Command, finish: (exitCode: number) =
     .requiredOption("--seed-phrase <file>", "a file with the 24 words; /dev/stdin reads them from there")
     .option("--json", "each line is a JSON object with a type", false)
     .addHelpText("after", HELP)
-    .action(async (options: RestoreOptions) => {
-      const writer = lineWriter(options);
-      try {
-        finish(await restore(options, writer));
-      } catch (cause) {
-        const failure = asFailure(cause);
-        writer.failed(failure);
-        finish(failure.exitCode);
-      }
-    });
+    .action((options: RestoreOptions) => reporting(options, finish, (writer) => restore(options, writer)));
 }

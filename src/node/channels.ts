@@ -91,6 +91,7 @@ const MAX_UNCONFIRMED = 1_000;
 /** Channels that have ended and are still shown, the newest. */
 const ENDED_SHOWN = 100;
 
+// Longer than other files: everything that reaches a channel, or comes of one, passes here, and each method is a few lines.
 /** All channels of the node: finds the one that an input is for, and brings new ones into being. */
 export class Channels {
   /** Those that are neither closed nor abandoned, by id. */

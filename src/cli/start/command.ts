@@ -9,9 +9,9 @@ import {
   toHex,
 } from "../../node/index.ts";
 import { EXIT, EXIT_CODES_HELP } from "../exit-code.ts";
-import { asFailure, Failure } from "../failure.ts";
+import { Failure } from "../failure.ts";
 import { type Interrupted, takeSignals } from "../interruption.ts";
-import { type LineWriter, lineWriter } from "../line-writer.ts";
+import { type LineWriter, reporting } from "../line-writer.ts";
 import { readAddress, readUrl, writtenAddress } from "../values.ts";
 import { eventWords } from "./event-words.ts";
 import { CHAINS, type ChainOptions, NETWORKS, openChain } from "./node-chain.ts";
@@ -154,15 +154,10 @@ export function addStartCommand(program: Command, finish: (exitCode: number) => 
     )
     .option("--json", "each line is a JSON object with a type", false)
     .addHelpText("after", HELP)
-    .action(async (options: StartOptions) => {
-      const writer = lineWriter(options);
-      try {
+    .action((options: StartOptions) =>
+      reporting(options, finish, async (writer) => {
         checkTogether(options);
-        finish(await run(options, writer));
-      } catch (cause) {
-        const failure = asFailure(cause);
-        writer.failed(failure);
-        finish(failure.exitCode);
-      }
-    });
+        return run(options, writer);
+      }),
+    );
 }
