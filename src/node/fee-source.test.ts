@@ -125,6 +125,7 @@ describe("FeeSource", () => {
   it("[B2-25] knows the extremes of the last half hour, fallbacks counted", async () => {
     const { source, rates, clock } = setup();
     await source.start();
+    await clock.advance(5 * 60_000);
     expect(source.estimate.recent).toEqual({ lowest: 5_000, highest: 5_000 });
     for (const rate of [9_000, undefined, 4_000]) {
       rates.nextBlock = rate;
@@ -141,28 +142,42 @@ describe("FeeSource", () => {
     source.stop();
   });
 
+  it("[B2-25] knows no lowest estimate for five minutes after the start: a peer may still go by one from before", async () => {
+    const { source, rates, clock } = setup();
+    await source.start();
+    rates.nextBlock = 9_000;
+    await clock.advance(4 * 60_000 + 59_999);
+    expect(source.estimate.recent).toEqual({ lowest: 0, highest: 9_000 });
+    await clock.advance(1);
+    expect(source.estimate.recent).toEqual({ lowest: 5_000, highest: 9_000 });
+    source.stop();
+  });
+
   it("[B2-51] tells of a change, and of nothing else", async () => {
     const { source, rates, clock, changes, fail } = setup();
     await source.start();
     expect(changes()).toBe(1);
-    await clock.advance(5 * 60_000);
+    await clock.advance(4 * 60_000);
     expect(changes()).toBe(1);
+    // From now on the lowest of late is known.
+    await clock.advance(10 * 60_000);
+    expect(changes()).toBe(2);
     rates.nextBlock = 6_000;
     await clock.advance(60_000);
-    expect(changes()).toBe(2);
+    expect(changes()).toBe(3);
     rates.relay = 2_000;
     await clock.advance(60_000);
-    expect(changes()).toBe(3);
+    expect(changes()).toBe(4);
     fail(true);
     rates.nextBlock = 7_000;
     await clock.advance(60_000);
-    expect(changes()).toBe(3);
+    expect(changes()).toBe(4);
     fail(false);
     await clock.advance(60_000);
-    expect(changes()).toBe(4);
+    expect(changes()).toBe(5);
     // What was recent no longer is: first the 5,000, then the 6,000.
     await clock.advance(40 * 60_000);
-    expect(changes()).toBe(6);
+    expect(changes()).toBe(7);
     source.stop();
   });
 });

@@ -11,6 +11,11 @@ const NEXT_BLOCKS = 2;
 const REFRESH_MS = 60_000;
 /** How long an estimate counts as one of late: about three blocks. */
 const RECENT_MS = 30 * 60_000;
+/**
+ * For how long after the start the lowest of late is taken to be zero: nobody told us what the estimate was before, and a peer may
+ * go by that until it asks again.
+ */
+const UNKNOWN_MS = 5 * REFRESH_MS;
 
 type Sample = { readonly at: number; readonly rate: number };
 
@@ -25,6 +30,7 @@ export class FeeSource {
   private held: FeeEstimate;
   /** Estimates of late, the oldest first. */
   private samples: Sample[] = [];
+  private startedAt = 0;
   private unsubscribe: () => void = () => {};
   private cancelTimer: () => void = () => {};
   private stopped = false;
@@ -50,6 +56,7 @@ export class FeeSource {
 
   /** Resolves when the chain was asked once, whether or not it answered. */
   async start(): Promise<void> {
+    this.startedAt = this.clock.now();
     this.unsubscribe = this.chain.subscribe((event) => {
       if (event.type === "tip") void this.refresh();
     });
@@ -88,7 +95,8 @@ export class FeeSource {
       { at, rate: nextBlock ?? fallback },
     ];
     const rates = this.samples.map(({ rate }) => rate);
-    const recent = { lowest: Math.min(...rates), highest: Math.max(...rates) };
+    const lowest = at - this.startedAt < UNKNOWN_MS ? 0 : Math.min(...rates);
+    const recent = { lowest, highest: Math.max(...rates) };
     const before = this.held;
     this.held = { nextBlock, relay, fallback, recent };
     const isSame =

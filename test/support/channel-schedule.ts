@@ -385,7 +385,7 @@ export class Schedule {
       expect(fees.filter(({ owner }) => owner === "local")).toHaveLength(1);
       expect(commitments.local?.feeRate).toBe(rate);
       const { nextBlock = 0, recent = { lowest: nextBlock, highest: nextBlock } } = party.fees;
-      const wanted = Math.min(2 * nextBlock, Math.max(25_000, 5 * recent.lowest));
+      const wanted = Math.min(2 * nextBlock, Math.max(25_000, 5 * recent.lowest, view.feeRate.remote));
       const short = (commitmentFee(wanted, 0) / 2n) * 1000n > view.local.balanceMsat - 2_000n;
       expect(rate >= 0.75 * wanted || short).toBe(true);
       expect(rate <= 3 * recent.highest + 1 || short).toBe(true);

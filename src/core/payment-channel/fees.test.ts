@@ -234,6 +234,22 @@ describe("a fee rate that follows the estimate", () => {
     expect(bob.judge(fee(300_001))?.type).toBe("remote_fee_rate_unreasonable");
   });
 
+  it("[B2-25] is no abuse where it is what the receiver asks for itself, so that the other may follow it there", () => {
+    // Just started: what the estimate was before isn't known.
+    const unknown = { nextBlock: 90_000, recent: { lowest: 0, highest: 90_000 } };
+    expect(asks(following().bob, unknown)).toBe(25_000);
+    const pair = following();
+    const { alice, bob } = pair;
+    bob.fees = { ...FEES, nextBlock: 20_000, recent: { lowest: 0, highest: 20_000 } };
+    expect(asks(alice, { nextBlock: 90_000, recent: { lowest: 90_000, highest: 90_000 } })).toBe(180_000);
+    pair.settle();
+    expect(asks(bob, unknown)).toBe(180_000);
+    // Alice would take no more than 100,000 by what she was told since.
+    alice.fees = { ...FEES, nextBlock: 10_000 };
+    expect(alice.judge(fee(180_000))).toBeUndefined();
+    expect(alice.judge(fee(180_001))).toMatchObject({ type: "remote_fee_rate_unreasonable", limit: 180_000 });
+  });
+
   it("[B2-25] is as high as its owner can pay half of, where that is no more", () => {
     // Bob has 5,000 satoshi: half of 338 bytes at 29,585.
     const pair = following({ pushMsat: 5_000_000n });

@@ -30,7 +30,7 @@ export function setFee(state: ChannelState, feeRate: number, context: Context): 
   if (state.closeOffers.length > 0) return violation("channel_closing", "B2-33");
   if (!context.peerReady) return violation("peer_not_ready", "B2-4");
   const lowest = feeRateFloor(context.fees);
-  const highest = maxUpdateFeeRate(context.fees);
+  const highest = maxUpdateFeeRate(context.fees, state.view.feeRate);
   if (!Number.isInteger(feeRate) || feeRate < lowest || feeRate > highest) {
     return violation("fee_rate_unreasonable", "B2-25", {
       limit: feeRate > highest ? highest : lowest,
@@ -82,7 +82,7 @@ export function feeIfDue(state: ChannelState, context: Context): StepResult {
   if (isNegotiating(state) || hasUncommittedFee(state)) return NOTHING;
   const feeRate = view.feeRate.local;
   const payable = highestPayable(view);
-  const raised = Math.min(wantedFeeRate(context.fees, htlcsIn(view)), payable);
+  const raised = Math.min(wantedFeeRate(context.fees, view.feeRate, htlcsIn(view)), payable);
   if (isTooLow(feeRate, raised) && raised >= feeRateFloor(context.fees)) return stage(state, raised, context);
   const lowered = sufficientFeeRate(context.fees, htlcsIn(view));
   return feeRate * 2 > lowered * 3 && lowered <= payable ? stage(state, lowered, context) : NOTHING;
@@ -95,7 +95,7 @@ export function feeShortfall(
 ): { readonly wanted: number; readonly feeRate: number } | undefined {
   const { view } = state;
   if (!context.policy.automaticFees || state.stage.stage !== "open" || isNegotiating(state)) return undefined;
-  const wanted = wantedFeeRate(context.fees, htlcsIn(view));
+  const wanted = wantedFeeRate(context.fees, view.feeRate, htlcsIn(view));
   const short = isTooLow(view.feeRate.local, wanted) && highestPayable(view) < wanted;
   return short ? { wanted, feeRate: view.feeRate.local } : undefined;
 }
@@ -114,7 +114,7 @@ export function receiveFee(
   }
   // It crosses our first close_signature: both sides leave it at the fee rates that are signed for.
   if (state.closeOffers.length > 0) return NOTHING;
-  const highest = maxUpdateFeeRate(context.fees);
+  const highest = maxUpdateFeeRate(context.fees, state.view.feeRate);
   if (feeRate > highest) {
     return violation("remote_fee_rate_unreasonable", "B2-25", { limit: highest, actual: feeRate });
   }

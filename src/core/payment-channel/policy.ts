@@ -123,12 +123,16 @@ export function maxOpeningFeeRate(fees: FeeEstimate): number {
   return Math.max(3 * estimatedFeeRate(fees), ownFeeRate(fees, 0));
 }
 
+/** What both sides of a channel ask for their own commitments, in satoshi per 1000 bytes of the rule. */
+type FeeRates = Readonly<Record<"local" | "remote", number>>;
+
 /**
  * The highest rate that a peer's update_fee may ask: ten times the highest estimate of late, since that of an honest peer may lag behind
- * ours. Spec: B2-25.
+ * ours, and always what we ask for ourselves. Spec: B2-25.
  */
-export function maxUpdateFeeRate(fees: FeeEstimate): number {
-  return Math.max(10 * Math.max(estimatedFeeRate(fees), fees.recent?.highest ?? 0), ALWAYS_ACCEPTED_FEE_RATE);
+export function maxUpdateFeeRate(fees: FeeEstimate, rates: FeeRates): number {
+  const highest = Math.max(estimatedFeeRate(fees), fees.recent?.highest ?? 0);
+  return Math.max(10 * highest, ALWAYS_ACCEPTED_FEE_RATE, rates.local);
 }
 
 /** No rate up to here is too high, however low the estimate. Spec: B2-25; payment-channel design "On chain". */
@@ -136,11 +140,11 @@ const ALWAYS_ACCEPTED_FEE_RATE = 25_000;
 
 /**
  * What our commitment's rate should be now. Above what any peer accepts, it is at most five times the lowest estimate of the last half
- * hour: a peer whose estimate lags behind would take more for an abuse.
+ * hour, as a peer whose estimate lags behind would take more for an abuse; or what the peer asks for itself.
  */
-export function wantedFeeRate(fees: FeeEstimate, htlcs: number): number {
+export function wantedFeeRate(fees: FeeEstimate, rates: FeeRates, htlcs: number): number {
   const lowest = Math.max(fees.recent?.lowest ?? estimatedFeeRate(fees), feeRateFloor(fees));
-  return Math.min(ownFeeRate(fees, htlcs), Math.max(Math.floor(5 * lowest), ALWAYS_ACCEPTED_FEE_RATE));
+  return Math.min(ownFeeRate(fees, htlcs), Math.max(Math.floor(5 * lowest), ALWAYS_ACCEPTED_FEE_RATE, rates.remote));
 }
 
 /** What it should not be far above: by the highest estimate of the last half hour, so that a dip changes nothing. */
