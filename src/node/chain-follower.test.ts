@@ -346,6 +346,22 @@ describe("following", () => {
     expectAtTip();
   });
 
+  it("tells blocks that come from those that it catches up with", async () => {
+    const { chain, clock, follower } = await started(5);
+    expect(follower.caughtUpAt).toBe(4);
+    for (const [count, height, caughtUpAt] of [
+      [1, 5, 4],
+      [1, 6, 4],
+      [2, 8, 8],
+      [1, 9, 8],
+    ] as const) {
+      chain.mine(count);
+      chain.announce();
+      await clock.run();
+      expect([follower.height, follower.caughtUpAt]).toEqual([height, caughtUpAt]);
+    }
+  });
+
   it("notices a block without being told, by asking every 30 seconds", async () => {
     const { chain, clock, log } = await started(20);
     chain.mine(1);

@@ -95,6 +95,9 @@ export class ChainFollower {
   private busy = true;
   private wanted = false;
   private caughtUp = false;
+  /** Blocks since the tip was last reached. */
+  private connected = 0;
+  private arrivedAt = 0;
   private failures = 0;
 
   constructor(options: ChainFollowerOptions) {
@@ -115,6 +118,11 @@ export class ChainFollower {
   /** Whether the newest block processed is the tip, as far as the chain has said. */
   get isCaughtUp(): boolean {
     return this.caughtUp;
+  }
+
+  /** The height at which it last caught up with more than one block at once, or for the first time; 0 before. */
+  get caughtUpAt(): number {
+    return this.arrivedAt;
   }
 
   /**
@@ -235,6 +243,8 @@ export class ChainFollower {
   private async arrive(): Promise<void> {
     if (this.caughtUp) return;
     this.caughtUp = true;
+    if (this.arrivedAt === 0 || this.connected > 1) this.arrivedAt = this.height;
+    this.connected = 0;
     await this.write((batch) => this.options.onCaughtUp?.(batch));
   }
 
@@ -263,6 +273,7 @@ export class ChainFollower {
     this.caughtUp = false;
     await this.write((batch) => {
       this.blocks.push({ height, hash });
+      this.connected++;
       batch.change({ type: "block", row: { height, hash } });
       const excess = this.blocks.length - BLOCKS_KEPT;
       if (excess > 0) {

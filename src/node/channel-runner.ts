@@ -43,7 +43,7 @@ type Done = Step & { readonly packets: readonly Uint8Array[] };
 /** The parts of a context that are the same for all channels at a moment. */
 export type Surroundings = Pick<
   Context,
-  "height" | "caughtUp" | "now" | "fees" | "policy" | "keys" | "signer" | "buffer" | "peerAwaited"
+  "height" | "caughtUp" | "caughtUpAt" | "now" | "fees" | "policy" | "keys" | "signer" | "buffer" | "peerAwaited"
 >;
 
 /** Runs one channel: steps it, applies what comes of it, and hands rows and effects on. */
@@ -195,6 +195,7 @@ export class ChannelRunner {
     return {
       height: around.height,
       caughtUp: around.caughtUp,
+      caughtUpAt: around.caughtUpAt ?? 0,
       now: around.now,
       fees: around.fees,
       policy: around.policy,

@@ -20,7 +20,7 @@ const FORMAT = 2;
 const DIGEST_BYTES = 8;
 
 /** What changes seldom: written with the first input that has it. */
-type Around = Pick<Context, "height" | "caughtUp" | "fees" | "policy">;
+type Around = Pick<Context, "height" | "caughtUp" | "caughtUpAt" | "fees" | "policy">;
 
 /** An input with its context. */
 export type LoggedInput = Pick<Context, "now" | "nextPacketNumber" | "acknowledge" | "unacknowledged" | "peerReady"> & {
@@ -86,12 +86,16 @@ export class InputLog {
     batch.change({ type: "replay_row", row: { channel, batch: number, place: this.place, body: sealed(logged) } });
   }
 
-  private newAround({ height, caughtUp, fees, policy }: Context): Around | undefined {
+  private newAround({ height, caughtUp, caughtUpAt = 0, fees, policy }: Context): Around | undefined {
     const { around } = this;
     const isSame =
-      around?.height === height && around.caughtUp === caughtUp && around.fees === fees && around.policy === policy;
+      around?.height === height &&
+      around.caughtUp === caughtUp &&
+      around.caughtUpAt === caughtUpAt &&
+      around.fees === fees &&
+      around.policy === policy;
     if (isSame) return undefined;
-    this.around = { height, caughtUp, fees, policy };
+    this.around = { height, caughtUp, caughtUpAt, fees, policy };
     return this.around;
   }
 }

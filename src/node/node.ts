@@ -324,6 +324,7 @@ export class SluiceNode {
     return {
       height: this.follower.height,
       caughtUp: this.follower.isCaughtUp,
+      caughtUpAt: this.follower.caughtUpAt,
       now: this.options.clock.now(),
       fees: this.fees.estimate,
       policy: this.policy,

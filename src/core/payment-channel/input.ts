@@ -11,6 +11,8 @@ export type Context = {
   readonly height: number;
   /** Whether `height` is the tip of the chain, as far as we know, and no block on the way there. */
   readonly caughtUp: boolean;
+  /** The block with which we last caught up with more than one at once: how many came before says nothing of how long anything took. */
+  readonly caughtUpAt?: number;
   /** Milliseconds since 1970. */
   readonly now: number;
   readonly fees: FeeEstimate;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ChannelPair } from "../../../test/support/channel-pair.ts";
-import { asTxid, type Satoshi } from "../base/index.ts";
+import { asTxid, invariant, type Satoshi } from "../base/index.ts";
 import { parseTransaction } from "../bitcoin/index.ts";
 import type { AnchorSpendRow, ChainOutputRow } from "./rows.ts";
 import { planSweeps } from "./sweeps.ts";
@@ -35,9 +35,24 @@ function punishing(htlcs: number) {
     spend: undefined,
   });
   for (let index = 0; index <= htlcs; index++) state.chainOutputs.set(index, output(index));
-  const plan = (height: number) => planSweeps(state, anchorSpend, { ...pair.bob.context(), height }).made;
+  const plan = (height: number, caughtUpAt = 0) =>
+    planSweeps(state, anchorSpend, { ...pair.bob.context(), height, caughtUpAt }).made;
   return { state, plan, delay: state.terms.local?.delay ?? 0 };
 }
+
+describe("claims that wait", () => {
+  it("are made dearer for three blocks that came, not for those that we caught up with", () => {
+    const { state, plan } = punishing(3);
+    const [first] = plan(CONFIRMED);
+    invariant(first !== undefined, "a claim");
+    state.sweeps = [first];
+    expect(plan(CONFIRMED + 2)).toEqual([]);
+    expect(plan(CONFIRMED + 3)[0]?.feeRate).toBeGreaterThanOrEqual(first.feeRate * 1.25);
+    expect(plan(CONFIRMED + 9, CONFIRMED + 9)).toEqual([]);
+    expect(plan(CONFIRMED + 11, CONFIRMED + 9)).toEqual([]);
+    expect(plan(CONFIRMED + 12, CONFIRMED + 9)[0]?.feeRate).toBeGreaterThanOrEqual(first.feeRate * 1.25);
+  });
+});
 
 describe("penalties", () => {
   it("[B2-37] take at most 350 outputs and 100,000 bytes in one transaction", () => {

@@ -23,7 +23,7 @@ import type { ChannelState } from "./state.ts";
 
 /** m_c: blocks before somebody else can take an output from when on its claim is in a hurry, and goes alone. */
 const HURRY_BLOCKS = 12;
-/** Blocks after which a claim that is not in a block is made dearer, whatever the estimate says. */
+/** Blocks that we saw come, after which a claim that is in none is made dearer, whatever the estimate says. */
 const PATIENCE_BLOCKS = 3;
 /** Serialised bytes of one claim transaction, under the 100,000 of the rule, and its inputs. Spec: B2-37. */
 const MAX_SWEEP_BYTES = 99_000;
@@ -191,7 +191,7 @@ function replacement(
   sweep: SweepRow,
   context: Context,
 ): SweepRow | undefined {
-  const waited = context.height - sweep.createdHeight;
+  const waited = context.height - Math.max(sweep.createdHeight, context.caughtUpAt ?? 0);
   const highest = PATIENT_CAP * estimatedFeeRate(context.fees);
   const patient = waited >= PATIENCE_BLOCKS ? Math.min(Math.ceil(sweep.feeRate * STEP), highest) : 0;
   const wanted = Math.max(rateFor(group, context), patient);
