@@ -14,6 +14,8 @@ export function describeRequestError(error: RequestError): string {
       return "an invoice of that payment hash exists already";
     case "amount_below_dust":
       return `${grouped(error.amountSat)} sat is too little: nodes relay no output under ${grouped(error.dustSat)} sat`;
+    case "withdrawal_refused":
+      return `the chain's node refused the transaction: ${error.reason}`;
     case "too_long":
       return `the ${error.field} has ${error.actual} characters, at most ${error.limit} are allowed`;
     case "insufficient_funds":

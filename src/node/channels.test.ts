@@ -65,6 +65,9 @@ class Desk {
       paths: keys,
       network: "regtest",
       height: 100,
+      withdrawals: [],
+      now: () => 0,
+      onWithdrawal: () => undefined,
     });
     const { policy } = new ChannelPair().alice;
     this.channels = new Channels({

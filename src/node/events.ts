@@ -1,6 +1,7 @@
 import type { ChannelId, NodeId, PaymentHash, Txid } from "../core/base/index.ts";
 import type { AnchorSpendKind, Side, Stage } from "../core/payment-channel/index.ts";
 import type { DamagedChannel } from "../ports/store.ts";
+import type { Withdrawal } from "./withdrawals.ts";
 
 /** What happened, once it is durable. Logs, metrics and waiting callers read it; nothing in the node depends on it. */
 export type NodeEvent =
@@ -91,6 +92,8 @@ export type NodeEvent =
     }
   | { readonly type: "payment_ended"; readonly id: string; readonly state: "succeeded" | "failed" | "unknown" }
   | { readonly type: "invoice_settled"; readonly paymentHash: PaymentHash; readonly amountMsat: bigint }
+  /** A withdrawal is in a block, can't be in one any more, or is in none again after a reorganisation: see `SluiceNode.withdrawals`. */
+  | ({ readonly type: "withdrawal" } & Withdrawal)
   | { readonly type: "block"; readonly height: number }
   | { readonly type: "broadcast_rejected"; readonly reason: string }
   | { readonly type: "trouble"; readonly problem: string }

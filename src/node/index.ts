@@ -73,3 +73,4 @@ export {
   type RestoreSource,
   restoreNode,
 } from "./restore-node.ts";
+export type { Withdrawal } from "./withdrawals.ts";

@@ -51,6 +51,7 @@ import { Records } from "./records.ts";
 import { type Replay, type ReplayTo, replayed, toldReplay } from "./replay.ts";
 import { StallWatch } from "./stall-watch.ts";
 import { type AmountBelowDust, Wallet, type WalletBalance } from "./wallet.ts";
+import type { Withdrawal } from "./withdrawals.ts";
 
 export type NodeOptions = {
   readonly store: Store;
@@ -89,6 +90,8 @@ export type RequestError =
   | { readonly type: "invoice_exists" }
   | AmountBelowDust
   | InsufficientFunds
+  /** The chain's node refused a withdrawal, for this reason of its own: nothing came of it. */
+  | { readonly type: "withdrawal_refused"; readonly reason: string }
   /** More characters than the field may have. */
   | {
       readonly type: "too_long";
@@ -201,6 +204,9 @@ export class SluiceNode {
       paths: this.keys,
       network: chain.network,
       height: stored.blocks.at(-1)?.height ?? 0,
+      withdrawals: stored.withdrawals,
+      now: () => clock.now(),
+      onWithdrawal: (batch, withdrawal) => batch.afterCommit(() => events.emit({ type: "withdrawal", ...withdrawal })),
     });
     const { openInvoices, pendingPayments } = stored;
     this.payments = new Payments({ openInvoices, pendingPayments, clock, events });
@@ -452,9 +458,11 @@ export class SluiceNode {
 
   /** Does something of the node's own accord; what goes wrong is told, and comes up again with the next block. */
   private tend(work: () => Promise<void>): void {
-    work().catch((cause: unknown) => {
-      this.events.emit({ type: "trouble", problem: cause instanceof Error ? cause.message : String(cause) });
-    });
+    work().catch((cause: unknown) => this.toldTrouble(cause));
+  }
+
+  private toldTrouble(cause: unknown): undefined {
+    this.events.emit({ type: "trouble", problem: cause instanceof Error ? cause.message : String(cause) });
   }
 
   private broadcast(batch: Batch, transaction: Uint8Array): void {
@@ -464,18 +472,37 @@ export class SluiceNode {
     batch.afterCommit(() => this.tend(async () => void (await this.give(transaction))));
   }
 
-  /** Gives a transaction to the network. A channel's is given again with each block: being rejected may pass. */
-  private async give(transaction: Uint8Array): Promise<"given" | "rejected"> {
+  /** Gives a transaction to the network; returns why it was refused. It is given again with each block: that may pass. */
+  private async give(transaction: Uint8Array): Promise<string | undefined> {
     const result = await this.options.chain.broadcast(transaction);
-    if (result.type !== "rejected") return "given";
+    if (result.type !== "rejected") return undefined;
     this.events.emit({ type: "broadcast_rejected", reason: result.reason });
-    return "rejected";
+    return result.reason;
   }
 
-  /** Gives a withdrawal to the network once; the coins of one that is rejected are free again. */
-  private async giveWithdrawal(transaction: Uint8Array, txid: Txid): Promise<void> {
-    if ((await this.give(transaction)) === "given") return;
-    await this.journal.submit("other", (batch) => this.wallet.abandon(batch, txid));
+  /** Gives a new withdrawal to the network. Where that can't be asked, it is given again with the others; one that is refused ends. */
+  private async giveWithdrawal(transaction: Uint8Array, txid: Txid): Promise<string | undefined> {
+    const { withdrawals } = this.wallet;
+    try {
+      const refusal = await this.give(transaction).catch((cause: unknown) => this.toldTrouble(cause));
+      if (refusal === undefined) return undefined;
+      await this.journal.submit("other", (batch) => withdrawals.refused(batch, txid, this.height));
+      return refusal;
+    } finally {
+      withdrawals.answered(txid);
+    }
+  }
+
+  private async giveWithdrawalAgain(txid: Txid): Promise<void> {
+    const { withdrawals } = this.wallet;
+    const transaction = withdrawals.dueBytes(txid);
+    if (transaction === undefined) return;
+    const refusal = await this.give(transaction);
+    const inputs = await this.journal.submit("other", (batch) => withdrawals.givenAgain(batch, txid, refusal));
+    for (const input of inputs) {
+      const unspent = (await this.options.chain.unspent(input)) !== undefined;
+      await this.journal.submit("other", (batch) => withdrawals.settleInput(batch, input, unspent, this.height));
+    }
   }
 
   /** What should be on chain and is not, as far as we know. */
@@ -486,6 +513,7 @@ export class SluiceNode {
       await this.journal.submit("other", (batch) => this.wallet.broadcastNoted(batch, parsed.value));
       await this.give(transaction);
     }
+    for (const txid of this.wallet.withdrawals.due()) await this.giveWithdrawalAgain(txid);
   }
 
   subscribe(listener: Listener): () => void {
@@ -775,17 +803,26 @@ export class SluiceNode {
     return this.wallet.balance();
   }
 
-  /** Sends from the wallet to a script on chain. The value is the transaction's id. */
-  withdraw(script: Uint8Array, amountSat: Satoshi | "all"): Promise<Result<Uint8Array, RequestError>> {
-    return this.journal.submit("other", (batch) => {
+  /**
+   * Sends from the wallet to a script on chain. The value is the transaction's id: it is durable then, and was taken by the chain's node or,
+   * while that could not be asked, will be given to it with each block. Error `withdrawal_refused`: nothing came of it. Where the node ends
+   * before the answer, `withdrawals` tells after the next start whether it was made. See decision 0046.
+   */
+  async withdraw(script: Uint8Array, amountSat: Satoshi | "all"): Promise<Result<Uint8Array, RequestError>> {
+    const made = await this.journal.submit("other", (batch) => {
       const { nextBlock, fallback, relay } = this.fees.estimate;
       const feeRate = Math.max(nextBlock ?? fallback, relay);
-      const made = this.wallet.send(batch, { script, amountSat, feeRate });
-      if (!made.ok) return made;
-      const { transaction, txid } = made.value;
-      batch.afterCommit(() => this.tend(() => this.giveWithdrawal(transaction, txid)));
-      return ok(txid);
+      return this.wallet.send(batch, { script, amountSat, feeRate });
     });
+    if (!made.ok) return made;
+    const { transaction, txid } = made.value;
+    const reason = await this.giveWithdrawal(transaction, txid);
+    return reason === undefined ? ok(txid) : err({ type: "withdrawal_refused", reason });
+  }
+
+  /** Those that are not buried under 200 blocks, in the order in which they were made. */
+  withdrawals(): readonly Withdrawal[] {
+    return this.wallet.withdrawals.list();
   }
 }
 

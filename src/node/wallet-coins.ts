@@ -125,6 +125,62 @@ export class WalletCoins {
     }
   }
 
+  /** Takes up a withdrawal of before the start: in the block at `height`, or in none. What it spends and made is in the rows. */
+  resume({ txid, transaction }: ChainTransaction, height: number | undefined): void {
+    const keys = spends(transaction);
+    // Of two that spend the same, the one that was made later was taken up before.
+    if (keys.some((key) => this.spenders.has(key))) return;
+    // One that lost its coins to another transaction has to be taken by the mempool first.
+    if (height === undefined && keys.some((key) => this.coins.get(key)?.reservedFor !== WITHDRAWAL)) return;
+    const tracked = { id: toHex(txid), transaction, height };
+    this.tracked.set(tracked.id, tracked);
+    for (const key of keys) this.spenders.set(key, tracked);
+  }
+
+  /** Whether the transaction counts as being in the mempool, or is in a block. */
+  isTracked(txid: Txid): boolean {
+    return this.tracked.has(toHex(txid));
+  }
+
+  /** Whether an input of ours is not there any more: spent in a block, or gone. */
+  lacksInput(transaction: Transaction): boolean {
+    return spends(transaction).some((key) => {
+      const coin = this.coins.get(key);
+      return coin === undefined || coin.spentHeight !== undefined;
+    });
+  }
+
+  /** Whether no other transaction of ours was made with its inputs. */
+  isFree(transaction: Transaction): boolean {
+    return spends(transaction).every((key) => this.coins.get(key)?.reservedFor === undefined);
+  }
+
+  /** A withdrawal that another transaction had taken the place of is in the mempool after all. */
+  retake(batch: Batch, { txid, transaction }: ChainTransaction): void {
+    if (this.isTracked(txid) || this.lacksInput(transaction) || !this.isFree(transaction)) return;
+    for (const key of spends(transaction)) {
+      const coin = this.coins.get(key);
+      if (coin !== undefined) this.reserve(batch, coin, WITHDRAWAL);
+    }
+    this.noteUnconfirmed(batch, { txid, transaction });
+  }
+
+  /** Unconfirmed coins that it spends and that may be gone with a transaction that we did not keep. */
+  doubtsOf(transaction: Transaction): Outpoint[] {
+    return transaction.inputs.filter((input) => this.isFromBefore(this.coins.get(keyOfInput(input))));
+  }
+
+  /** Such a coin of a transaction that the mempool does not have: it is there, or it is gone with all that spends it. */
+  settleInput(batch: Batch, { txid, index }: Outpoint, unspent: boolean): void {
+    const key = keyOf(txid, index);
+    if (!unspent && this.isFromBefore(this.coins.get(key))) this.vanish(batch, key);
+  }
+
+  private isFromBefore(coin: CoinRow | undefined): boolean {
+    if (coin === undefined || coin.height !== undefined || coin.spentHeight !== undefined) return false;
+    return !this.tracked.has(toHex(coin.txid));
+  }
+
   /** Adopts a transaction of the mempool. It replaces those that it conflicts with, as it did there. */
   noteUnconfirmed(batch: Batch, { txid, transaction }: ChainTransaction): void {
     const id = toHex(txid);
@@ -191,8 +247,7 @@ export class WalletCoins {
 
   private isDoubtful(coin: CoinRow): boolean {
     if (coin.spentHeight !== undefined || this.spenders.has(keyOfCoin(coin))) return false;
-    const unknown = coin.height === undefined && !this.tracked.has(toHex(coin.txid));
-    return unknown || coin.reservedFor === WITHDRAWAL;
+    return this.isFromBefore(coin) || coin.reservedFor === WITHDRAWAL;
   }
 
   private hold(coin: CoinRow): void {

@@ -38,6 +38,7 @@ type Action =
   | { type: "release"; pick: number }
   | { type: "conflict"; pick: number; own: boolean; seen: boolean }
   | { type: "note"; pick: number }
+  | { type: "give" }
   | { type: "mine"; chosen: number; reward: boolean }
   | { type: "reorganise"; depth: number }
   | { type: "restart"; renoted: boolean };
@@ -51,6 +52,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   fc.record({ type: fc.constant("release" as const), pick }),
   fc.record({ type: fc.constant("conflict" as const), pick, own: fc.boolean(), seen: fc.boolean() }),
   fc.record({ type: fc.constant("note" as const), pick }),
+  fc.record({ type: fc.constant("give" as const) }),
   fc.record({ type: fc.constant("mine" as const), chosen: fc.nat(0xffff), reward: fc.boolean() }),
   fc.record({ type: fc.constant("reorganise" as const), depth: fc.integer({ min: 1, max: 6 }) }),
   fc.record({ type: fc.constant("restart" as const), renoted: fc.boolean() }),
@@ -160,10 +162,12 @@ class World {
       const made = wallet.send(rows, { ...wanted, amountSat: BigInt(step.amountSat) });
       if (!made.ok) return;
       const tx = withId(parse(made.value.transaction));
+      wallet.withdrawals.answered(tx.txid);
       this.expectSpendable(tx);
       this.known.push(tx);
       this.admit(tx);
-    } else if (step.type === "fund") {
+    } else if (step.type === "give") this.give();
+    else if (step.type === "fund") {
       const channel = this.channels++;
       const made = wallet.fund(rows, { ...wanted, channel, amountSat: BigInt(step.amountSat) });
       if (!made.ok) return;
@@ -193,6 +197,24 @@ class World {
     else if (step.type === "reorganise") {
       for (let depth = 0; depth < step.depth; depth++) this.unmine();
     } else this.restart(step.renoted);
+  }
+
+  /** Withdrawals are given to the network again. */
+  give(): void {
+    const { withdrawals } = this.wallet;
+    for (const txid of withdrawals.due()) {
+      const tx = this.known.find((one) => toHex(one.txid) === toHex(txid));
+      if (tx === undefined || withdrawals.dueBytes(txid) === undefined) continue;
+      const others = this.pool.filter((one) => !inputs(one).some((key) => inputs(tx).includes(key)));
+      const fits = this.fits(tx, [...this.blocks.flat(), ...others]);
+      if (fits) this.admit(tx);
+      const live = [...this.blocks.flat(), ...this.pool];
+      for (const doubt of withdrawals.givenAgain(this.rows, txid, fits ? undefined : "refused")) {
+        const key = outpoint(doubt.txid, doubt.index);
+        const unspent = this.ours(live).has(key) && !this.spentIn(live).has(key);
+        withdrawals.settleInput(this.rows, doubt, unspent, this.height);
+      }
+    }
   }
 
   mine(chosen: number, reward: boolean): void {
@@ -251,6 +273,16 @@ class World {
     });
     const confirmed = coins.filter((coin) => coin.height !== undefined);
     expect(new Map(confirmed.map((coin) => [keyOf(coin), [coin.height, coin.amountSat]]))).toEqual(expected);
+
+    // A withdrawal is confirmed where it is in a block; where a block has something else that spends a coin of it, it is conflicted.
+    for (const { txid, state, height } of this.wallet.withdrawals.list()) {
+      const at = this.blocks.findIndex((block) => block.some((tx) => toHex(tx.txid) === toHex(txid)));
+      const tx = this.known.find((one) => toHex(one.txid) === toHex(txid));
+      const crossed = at < 0 && tx !== undefined && inputs(tx).some((key) => spent.has(key));
+      if (at >= 0) expect([state, height]).toEqual(["confirmed", START + 1 + at]);
+      else if (crossed) expect(state).toBe("conflicted");
+      else expect(state).not.toBe("confirmed");
+    }
 
     // A coin that is gone cannot be held: should it come back, it is a new one.
     for (const keys of this.held.values()) {

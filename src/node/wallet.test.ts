@@ -64,7 +64,8 @@ describe("addresses", () => {
   it("gives the addresses of BIP 84's test vector, in order", () => {
     const phrase = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
     const rows = new WalletRows();
-    const options = { coins: [], channelIndexes: 0, network: "main", height: 0, paths: keyPaths(0) } as const;
+    const empty = { coins: [], withdrawals: [], channelIndexes: 0, now: () => 0, onWithdrawal: () => undefined };
+    const options = { ...empty, network: "main", height: 0, paths: keyPaths(0) } as const;
     const seed = unwrap(seedFromPhrase(phrase));
     const wallet = new Wallet({ ...options, keys: rows.keys, signer: seedSigner(seed) });
     expect(wallet.newAddress(rows)).toBe("bc1qcr8te4kr609gcawutmrza0j4xv80jy8z306fyu");
@@ -330,17 +331,19 @@ describe("sending", () => {
   });
 
   it("takes a withdrawal back that the network refused", () => {
-    const { wallet, rows } = funded(100_000n);
-    wallet.abandon(rows, unwrap(wallet.send(rows, PAYMENT)).txid);
+    const { wallet, rows, height } = funded(100_000n);
+    wallet.withdrawals.refused(rows, unwrap(wallet.send(rows, PAYMENT)).txid, height());
     expect(wallet.balance()).toEqual(balance(100_000n));
     expect(rows.coins.size).toBe(1);
   });
 
-  it("frees a withdrawal that was lost with the process, and not one that the mempool has", () => {
+  it("frees the coins of a withdrawal that a restored node knows nothing of, unless the mempool has it", () => {
     for (const lost of [true, false]) {
       const { wallet, rows, height } = funded(100_000n, 90_000n);
       const made = parse(unwrap(wallet.send(rows, PAYMENT)).transaction);
       expect(wallet.doubts()).toEqual([]);
+      // Backups have none.
+      rows.withdrawals.clear();
       const again = rows.open(height());
       const doubts = again.doubts();
       expect(doubts).toHaveLength(2);

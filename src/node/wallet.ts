@@ -23,11 +23,12 @@ import {
 import type { KeyPaths, Signer } from "../core/crypto/index.ts";
 import { MAX_FUNDING_INPUTS } from "../core/wire/index.ts";
 import type { BitcoinNetwork, Outpoint } from "../ports/bitcoin-chain.ts";
-import type { CoinRow, WalletKeysRow } from "../ports/store.ts";
+import type { CoinRow, WalletKeysRow, WithdrawalRow } from "../ports/store.ts";
 import type { ChainTransaction } from "./chain-follower.ts";
 import type { Batch } from "./journal.ts";
 import { type CoinState, WalletCoins, WITHDRAWAL } from "./wallet-coins.ts";
 import { WalletKeys } from "./wallet-keys.ts";
+import { type Withdrawal, Withdrawals } from "./withdrawals.ts";
 
 /** A transaction with more inputs costs more than it is worth waiting for, and its limit lies not far above. */
 const MAX_INPUTS = 500;
@@ -63,26 +64,36 @@ type Candidate = Coin & { readonly row: CoinRow };
  * to-other outputs and cooperative closes of channels come to it by themselves.
  */
 export class Wallet {
+  readonly withdrawals: Withdrawals;
   private readonly keys: WalletKeys;
   private readonly held: WalletCoins;
   private readonly signer: Signer;
   private readonly network: BitcoinNetwork;
+  private readonly now: () => number;
 
   /** `channelIndexes`: the final keys of channels 0 to `channelIndexes - 1` are watched. `height`: newest block processed. */
   constructor(options: {
     coins: readonly CoinRow[];
+    withdrawals: readonly WithdrawalRow[];
     keys: WalletKeysRow;
     channelIndexes: number;
     signer: Signer;
     paths: KeyPaths;
     network: BitcoinNetwork;
     height: number;
+    /** Milliseconds since 1970. */
+    now: () => number;
+    /** Called within a work when a withdrawal is in another state. */
+    onWithdrawal: (batch: Batch, withdrawal: Withdrawal) => void;
   }) {
     const { coins, keys: row, channelIndexes, signer, paths, height } = options;
     this.signer = signer;
     this.network = options.network;
+    this.now = options.now;
     this.keys = new WalletKeys({ row, channelIndexes, signer, paths });
     this.held = new WalletCoins({ coins, keys: this.keys, height });
+    const { withdrawals: rows, onWithdrawal: onChange } = options;
+    this.withdrawals = new Withdrawals({ rows, coins: this.held, onChange });
   }
 
   /** A receiving address that was not given out before. Source: BIP 84. */
@@ -195,7 +206,7 @@ export class Wallet {
 
   /**
    * Makes a transaction that pays to any script, "all" meaning what the coins that can be spent leave after the fee (of
-   * at most 500 coins, the largest). It counts as given to the network; a caller who finds it rejected there calls `abandon`.
+   * at most 500 coins, the largest). It is kept as a withdrawal: the caller gives it to the network, and tells the answer.
    */
   send(
     batch: Batch,
@@ -208,14 +219,12 @@ export class Wallet {
     if (isDust(amountSat)) return err({ type: "amount_below_dust", amountSat, dustSat: DUST_LIMIT_SAT });
     const selection = this.select({ amountSat, script }, feeRate);
     if (!selection.ok) return selection;
-    const signed = this.sign(batch, selection.value, WITHDRAWAL);
-    this.broadcastNoted(batch, signed.transaction);
-    return ok(signed.raw);
-  }
-
-  /** A withdrawal, or any unconfirmed transaction, came to nothing: its coins are free, its change is gone. */
-  abandon(batch: Batch, txid: Txid): void {
-    this.held.abandon(batch, txid);
+    const { raw, transaction } = this.sign(batch, selection.value, WITHDRAWAL);
+    this.broadcastNoted(batch, transaction);
+    const outputIndex = selection.value.outputs.findIndex((output) => output.script === script);
+    const about = { outputIndex, feeSat: sat(selection.value.feeSat), createdAt: this.now() };
+    this.withdrawals.add(batch, { ...raw, ...about, height: undefined, conflictHeight: undefined }, transaction);
+    return ok(raw);
   }
 
   /** From now on P2WPKH outputs to the channel's final key are coins. */
@@ -225,11 +234,13 @@ export class Wallet {
 
   connectBlock(batch: Batch, height: number, transactions: readonly ChainTransaction[]): void {
     this.held.connectBlock(batch, height, transactions);
+    this.withdrawals.connectBlock(batch, height, transactions);
   }
 
   /** Undoes the newest block. Its transactions are unconfirmed again, but for the coinbase. */
   disconnectBlock(batch: Batch, height: number): void {
     this.held.disconnectBlock(batch, height);
+    this.withdrawals.disconnectBlock(batch, height);
   }
 
   /** A transaction of ours is given to the network. May be called again, as long as it is not buried. */

@@ -63,6 +63,22 @@ export type CoinRow = {
   readonly spentHeight: number | undefined;
 };
 
+/** A transaction of the wallet's that its user asked for: kept until its end is buried. */
+export type WithdrawalRow = {
+  readonly txid: Txid;
+  /** With its witness, as it is given to the network. */
+  readonly transaction: Uint8Array;
+  /** The output that pays what was asked for; another one is change. */
+  readonly outputIndex: number;
+  readonly feeSat: Satoshi;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+  /** Height of the block that has it; undefined while none does. */
+  readonly height: number | undefined;
+  /** Height at which the chain had no input for it any more: spent in another way, or gone with the block that made it. */
+  readonly conflictHeight: number | undefined;
+};
+
 /** What a peer has us keep for it: the newest, opaque to us. */
 export type PeerCopyRow = {
   /** Our own number of the peer. */
@@ -121,6 +137,9 @@ export type StoreChange =
    */
   | { readonly type: "replay_pruned"; readonly channel: number; readonly rows: number; readonly checkpoints: number }
   | { readonly type: "coin_removed"; readonly txid: Txid; readonly outputIndex: number }
+  /** Inserts the withdrawal, or replaces it. */
+  | { readonly type: "withdrawal"; readonly row: WithdrawalRow }
+  | { readonly type: "withdrawal_removed"; readonly txid: Txid }
   | { readonly type: "wallet_keys"; readonly row: WalletKeysRow }
   | { readonly type: "block"; readonly row: ChainBlockRow }
   /** Removes the blocks from `height` upward: the chain was reorganised. */
@@ -168,6 +187,8 @@ export type StoredNode = {
   readonly pendingPayments: readonly PaymentRow[];
   /** Coins not spent, or spent in a block of `blocks`. */
   readonly coins: readonly CoinRow[];
+  /** In the order of their ids. */
+  readonly withdrawals: readonly WithdrawalRow[];
   readonly walletKeys: WalletKeysRow;
   readonly blocks: readonly ChainBlockRow[];
 };

@@ -24,6 +24,7 @@ import {
   paymentRow,
   streamRow,
   totalsRow,
+  withdrawalRow,
 } from "../support/store-rows.ts";
 
 const KINDS = [
@@ -46,7 +47,20 @@ const KINDS = [
     "replay",
     "forget",
   ],
-  ...["outbox", "outbox", "prune", "peer", "copy", "invoice", "payment", "coin", "spend", "block", "unblock"],
+  ...[
+    "outbox",
+    "outbox",
+    "prune",
+    "peer",
+    "copy",
+    "invoice",
+    "payment",
+    "coin",
+    "withdrawal",
+    "spend",
+    "block",
+    "unblock",
+  ],
   ...["commit", "commit", "contradict", "restart"],
 ] as const;
 const STAGES: readonly Stage[] = ["open", "awaiting_depth", "failed", "closed", "abandoned"];
@@ -111,6 +125,9 @@ class Writer {
         return [
           { type: "coin", row: coinRow(a % 9, { height: flag ? b : undefined, reservedFor: flag ? undefined : b }) },
         ];
+      case "withdrawal":
+        if (b % 4 === 0) return [{ type: "withdrawal_removed", txid: withdrawalRow(a % 9).txid }];
+        return [{ type: "withdrawal", row: withdrawalRow(a % 9, flag ? { height: b } : { conflictHeight: b }) }];
       case "spend":
         if (flag) return [{ type: "coin_removed", txid: coinRow(a % 9).txid, outputIndex: 1 }];
         return [{ type: "coin", row: coinRow(a % 9, { spentHeight: b % (this.height + 1) }) }];

@@ -15,7 +15,7 @@ import {
   type SweepRow,
   type TotalsRow,
 } from "../../src/core/payment-channel/index.ts";
-import type { CoinRow, OutboxRow, StoreChange, StreamRow } from "../../src/ports/store.ts";
+import type { CoinRow, OutboxRow, StoreChange, StreamRow, WithdrawalRow } from "../../src/ports/store.ts";
 
 /** `length` bytes that differ for each `seed`. */
 export function bytes(length: number, seed: number): Uint8Array {
@@ -196,6 +196,19 @@ export function coinRow(seed: number, rest: Partial<CoinRow> = {}): CoinRow {
     height: 100,
     reservedFor: undefined,
     spentHeight: undefined,
+    ...rest,
+  };
+}
+
+export function withdrawalRow(seed: number, rest: Partial<WithdrawalRow> = {}): WithdrawalRow {
+  return {
+    txid: asTxid(bytes(32, seed)),
+    transaction: bytes(120, seed),
+    outputIndex: 1,
+    feeSat: sat(300),
+    createdAt: 1_700_000_000_000,
+    height: 101,
+    conflictHeight: undefined,
     ...rest,
   };
 }

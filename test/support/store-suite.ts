@@ -32,6 +32,7 @@ import {
   streamRow,
   sweepRow,
   totalsRow,
+  withdrawalRow,
 } from "./store-rows.ts";
 
 /** What the suite needs of a store besides the port. */
@@ -55,6 +56,7 @@ const EMPTY: StoredNode = {
   openInvoices: [],
   pendingPayments: [],
   coins: [],
+  withdrawals: [],
   walletKeys: { nextReceive: 0, nextChange: 0 },
   blocks: [],
 };
@@ -756,6 +758,18 @@ export function storeSuite(name: string, makeFixture: () => Promise<StoreFixture
       expect(loaded.blocks).toStrictEqual([block(10), block(11)]);
       expect(loaded.coins).toStrictEqual([coinRow(1, { height: 2 }), ...coins.slice(2, 4)]);
       expect(loaded.walletKeys).toStrictEqual({ nextReceive: 3, nextChange: 4 });
+    });
+
+    it("loads withdrawals as they were last written, until they are removed", async () => {
+      const [one, two] = [withdrawalRow(1), withdrawalRow(2, { height: undefined, conflictHeight: 8 })];
+      await commit(
+        { type: "withdrawal", row: two },
+        { type: "withdrawal", row: withdrawalRow(1, { height: undefined }) },
+      );
+      await commit({ type: "withdrawal", row: one });
+      expect((await reloaded()).withdrawals).toStrictEqual([one, two]);
+      await commit({ type: "withdrawal_removed", txid: one.txid });
+      expect((await reloaded()).withdrawals).toStrictEqual([two]);
     });
 
     it("begins with any number from 1 on, as a store that is restored does", async () => {

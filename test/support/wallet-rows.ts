@@ -4,7 +4,7 @@ import { keyPaths, seedSigner } from "../../src/core/crypto/index.ts";
 import type { ChainTransaction } from "../../src/node/chain-follower.ts";
 import type { Batch } from "../../src/node/journal.ts";
 import { Wallet } from "../../src/node/wallet.ts";
-import type { CoinRow, StoreChange, WalletKeysRow } from "../../src/ports/store.ts";
+import type { CoinRow, StoreChange, WalletKeysRow, WithdrawalRow } from "../../src/ports/store.ts";
 
 export const walletPaths = keyPaths(1);
 export const walletSigner = seedSigner(new Uint8Array(64).fill(7), 1);
@@ -45,6 +45,7 @@ export function unwrap<T>(result: { ok: true; value: T } | { ok: false; error: u
 /** Applies the wallet's rows as a store does, and opens a wallet from them as a start does. */
 export class WalletRows implements Batch {
   readonly coins = new Map<string, CoinRow>();
+  readonly withdrawals = new Map<string, WithdrawalRow>();
   keys: WalletKeysRow = { nextReceive: 0, nextChange: 0 };
   writes = 0;
 
@@ -52,6 +53,8 @@ export class WalletRows implements Batch {
     this.writes++;
     if (change.type === "coin") this.coins.set(`${toHex(change.row.txid)}:${change.row.outputIndex}`, change.row);
     else if (change.type === "coin_removed") this.coins.delete(`${toHex(change.txid)}:${change.outputIndex}`);
+    else if (change.type === "withdrawal") this.withdrawals.set(toHex(change.row.txid), change.row);
+    else if (change.type === "withdrawal_removed") this.withdrawals.delete(toHex(change.txid));
     else if (change.type === "wallet_keys") this.keys = change.row;
     else throw new Error(`the wallet does not write ${change.type}`);
   }
@@ -61,12 +64,15 @@ export class WalletRows implements Batch {
   open(height: number, channelIndexes = 0): Wallet {
     return new Wallet({
       coins: [...this.coins.values()],
+      withdrawals: [...this.withdrawals.values()],
       keys: this.keys,
       channelIndexes,
       signer: walletSigner,
       paths: walletPaths,
       network: "regtest",
       height,
+      now: () => this.writes,
+      onWithdrawal: () => undefined,
     });
   }
 }

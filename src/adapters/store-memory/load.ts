@@ -45,6 +45,7 @@ export function loadNode(tables: Tables): StoredNode {
       .filter(([, row]) => row.spentHeight === undefined || heights.has(row.spentHeight))
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([, row]) => copyRow(row)),
+    withdrawals: [...tables.withdrawals].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => copyRow(row)),
     walletKeys: { nextReceive: counters.get("nextReceive") ?? 0, nextChange: counters.get("nextChange") ?? 0 },
     blocks: byNumber(blocks.values(), (row) => row.height),
   };

@@ -9,6 +9,7 @@ import type {
   PeerRow,
   ReplayRow,
   StreamRow,
+  WithdrawalRow,
 } from "../../ports/store.ts";
 
 type One<K extends keyof ChannelRows> = NonNullable<ChannelRows[K]>;
@@ -68,6 +69,7 @@ export type Tables = {
   readonly invoices: Map<string, InvoiceRow>;
   readonly payments: Map<string, PaymentRow>;
   readonly coins: Map<string, CoinRow>;
+  readonly withdrawals: Map<string, WithdrawalRow>;
   readonly blocks: Map<number, ChainBlockRow>;
 };
 
@@ -112,6 +114,7 @@ export function emptyTables(): Tables {
     invoices: new Map(),
     payments: new Map(),
     coins: new Map(),
+    withdrawals: new Map(),
     blocks: new Map(),
   };
 }

@@ -85,6 +85,12 @@ function writeChange(tables: Tables, tx: Transaction, change: StoreChange): void
     case "coin_removed":
       tx.remove(tables.coins, coinKey(change));
       return;
+    case "withdrawal":
+      tx.set(tables.withdrawals, toHex(change.row.txid), change.row);
+      return;
+    case "withdrawal_removed":
+      tx.remove(tables.withdrawals, toHex(change.txid));
+      return;
     case "wallet_keys":
       tx.set(tables.counters, "nextReceive", change.row.nextReceive);
       tx.set(tables.counters, "nextChange", change.row.nextChange);

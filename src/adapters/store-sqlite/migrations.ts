@@ -196,6 +196,10 @@ CREATE TABLE coin (
   PRIMARY KEY (txid, output_index)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX coin_spent ON coin (spent_height);
+CREATE TABLE withdrawal (
+  txid BLOB PRIMARY KEY NOT NULL, raw_transaction BLOB NOT NULL, output_index INTEGER NOT NULL, fee_sat INTEGER NOT NULL,
+  created_at INTEGER NOT NULL, height INTEGER, conflict_height INTEGER
+) STRICT;
 CREATE TABLE block (height INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
 `;
 

@@ -1,7 +1,15 @@
 import { asChannelId, asNodeId, asPaymentHash, asTxid, equalBytes, msat, sat } from "../../core/base/index.ts";
 import { sha256 } from "../../core/crypto/index.ts";
 import type { InvoiceRow, PaymentRow } from "../../core/payment/index.ts";
-import type { CoinRow, DamagedChannel, OutboxRow, PeerRow, StoredNode, StreamRow } from "../../ports/store.ts";
+import type {
+  CoinRow,
+  DamagedChannel,
+  OutboxRow,
+  PeerRow,
+  StoredNode,
+  StreamRow,
+  WithdrawalRow,
+} from "../../ports/store.ts";
 import {
   hashPrefixToSql,
   INVOICE_STATES,
@@ -36,6 +44,7 @@ export function nodeReader(engine: SqlEngine): () => StoredNode {
     `SELECT * FROM coin WHERE spent_height IS NULL OR spent_height IN (SELECT height FROM block)
      ORDER BY txid, output_index`,
   );
+  const withdrawals = engine.prepare("SELECT * FROM withdrawal ORDER BY txid");
   const blocks = engine.prepare("SELECT * FROM block ORDER BY height");
   const readChannels = liveChannelsReader(engine);
 
@@ -52,6 +61,7 @@ export function nodeReader(engine: SqlEngine): () => StoredNode {
       openInvoices: invoices.all().map(toInvoice),
       pendingPayments: payments.all().map(toPayment),
       coins: coins.all().map(toCoin),
+      withdrawals: withdrawals.all().map(toWithdrawal),
       walletKeys: { nextReceive: count("next_receive"), nextChange: count("next_change") },
       blocks: blocks.all().map((row) => ({ height: readNumber(row, "height"), hash: readBytes(row, "hash") })),
     };
@@ -207,5 +217,17 @@ function toCoin(row: SqlRow): CoinRow {
     height: readOptional(row, "height", readNumber),
     reservedFor: readOptional(row, "reserved_for", readNumber),
     spentHeight: readOptional(row, "spent_height", readNumber),
+  };
+}
+
+function toWithdrawal(row: SqlRow): WithdrawalRow {
+  return {
+    txid: asTxid(readBytes(row, "txid")),
+    transaction: readBytes(row, "raw_transaction"),
+    outputIndex: readNumber(row, "output_index"),
+    feeSat: sat(readBigInt(row, "fee_sat")),
+    createdAt: readNumber(row, "created_at"),
+    height: readOptional(row, "height", readNumber),
+    conflictHeight: readOptional(row, "conflict_height", readNumber),
   };
 }

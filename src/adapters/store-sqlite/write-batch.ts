@@ -1,7 +1,7 @@
 import { assertNever, invariant } from "../../core/base/index.ts";
 import type { InvoiceRow, PaymentRow } from "../../core/payment/index.ts";
 import type { TotalsRow } from "../../core/payment-channel/index.ts";
-import type { CoinRow, PeerRow, StoreChange, StreamRow } from "../../ports/store.ts";
+import type { CoinRow, PeerRow, StoreChange, StreamRow, WithdrawalRow } from "../../ports/store.ts";
 import { booleanToSql, hashPrefixToSql, INVOICE_STATES, PAYMENT_STATES, placeToSql, uint64ToSql } from "./columns.ts";
 import type { SqlEngine } from "./engine.ts";
 import { outboxPosition } from "./outbox-position.ts";
@@ -139,6 +139,8 @@ type MoneyChange =
   | "payment"
   | "coin"
   | "coin_removed"
+  | "withdrawal"
+  | "withdrawal_removed"
   | "wallet_keys"
   | "block"
   | "blocks_removed"
@@ -150,6 +152,8 @@ function moneyWriter(engine: SqlEngine) {
   const writePayment = paymentWriter(engine);
   const writeCoin = coinWriter(engine);
   const removeCoin = engine.prepare("DELETE FROM coin WHERE txid = ? AND output_index = ?");
+  const writeWithdrawal = withdrawalWriter(engine);
+  const removeWithdrawal = engine.prepare("DELETE FROM withdrawal WHERE txid = ?");
   const setKeys = engine.prepare(
     `UPDATE counter SET value = CASE name WHEN 'next_receive' THEN ? ELSE ? END
      WHERE name IN ('next_receive', 'next_change')`,
@@ -171,6 +175,12 @@ function moneyWriter(engine: SqlEngine) {
         return;
       case "coin_removed":
         removeCoin.run(change.txid, change.outputIndex);
+        return;
+      case "withdrawal":
+        writeWithdrawal(change.row);
+        return;
+      case "withdrawal_removed":
+        removeWithdrawal.run(change.txid);
         return;
       case "wallet_keys":
         setKeys.run(change.row.nextReceive, change.row.nextChange);
@@ -236,4 +246,15 @@ function coinWriter(engine: SqlEngine): (row: CoinRow) => void {
     ];
     set.run(txid, outputIndex, amountSat, keyKind, keyIndex, coinbase, ...heights);
   };
+}
+
+function withdrawalWriter(engine: SqlEngine): (row: WithdrawalRow) => void {
+  const set = upsert(
+    engine,
+    "withdrawal",
+    "txid",
+    "raw_transaction output_index fee_sat created_at height conflict_height",
+  );
+  return ({ txid, transaction, outputIndex, feeSat, createdAt, height, conflictHeight }) =>
+    set.run(txid, transaction, outputIndex, feeSat, createdAt, height ?? null, conflictHeight ?? null);
 }

@@ -1,5 +1,5 @@
-import { assertNever, type NodeEvent, toHex } from "../../node/index.ts";
-import { satWithDecimals, shortened } from "../format.ts";
+import { assertNever, type NodeEvent, toHex, txidToDisplay } from "../../node/index.ts";
+import { grouped, satWithDecimals, shortened } from "../format.ts";
 
 function because(reason: string | undefined): string {
   return reason === undefined ? "" : `: ${reason}`;
@@ -50,6 +50,12 @@ export function eventWords(event: NodeEvent): string {
       return `payment ${event.id} ${event.state}`;
     case "invoice_settled":
       return `received ${satWithDecimals(event.amountMsat)} sat for ${shortened(toHex(event.paymentHash))}`;
+    case "withdrawal": {
+      const what = `the withdrawal ${txidToDisplay(event.txid)} of ${grouped(event.amountSat)} sat`;
+      if (event.state === "confirmed") return `${what} is in block ${event.height}`;
+      if (event.state === "unconfirmed") return `${what} is in no block any more, and is given to the network again`;
+      return `${what} can't be in any block: since block ${event.height} a coin that it spends is gone`;
+    }
     case "block":
       return `block ${event.height}`;
     case "funding_conflict": {
