@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { ChannelPair, FEES, hashOf } from "../../test/support/channel-pair.ts";
+import { DualPair } from "../../test/support/dual-funding.ts";
 import { FakeConnection } from "../../test/support/fake-connection.ts";
 import { memoryStore } from "../adapters/store-memory/index.ts";
 import { InvariantBroken, type Msat } from "../core/base/index.ts";
+import { payToWitnessPublicKeyHash } from "../core/bitcoin/index.ts";
 import { keyPaths, type Signer } from "../core/crypto/index.ts";
-import { DEFAULT_POLICY, type Input } from "../core/payment-channel/index.ts";
+import { DEFAULT_POLICY, type Input, type Tell } from "../core/payment-channel/index.ts";
 import { encodePkt, encodeTransportMessage } from "../core/wire/index.ts";
 import type { StoreChange } from "../ports/store.ts";
 import { virtualClock } from "../testing/index.ts";
@@ -191,6 +193,39 @@ describe("a runner", () => {
     expect(runner.state.stage.stage).toBe("failed");
     expect(kinds(changes)).toContain("stage");
     expect(session.sent).toBe(sent + 1);
+  });
+
+  it("[LS-5] spends the coins of a failed opening back while it is frozen", async () => {
+    const { session, run } = await setUp();
+    const pair = new DualPair().signAccept();
+    const { alice } = pair;
+    const { channel } = alice;
+    channel.stage = { ...channel.stage, frozen: "something did not hold" };
+    const surroundings = () => ({ ...alice.context(), policy: DEFAULT_POLICY });
+    const nothing = () => undefined;
+    const handlers = {
+      ...{ event: nothing, removed: nothing, finished: nothing, forgotten: nothing, watch: nothing },
+      ...{ feeUnaffordable: nothing, frozen: nothing },
+      broadcast: (_: Batch, transaction: Uint8Array) => void alice.broadcasts.push(transaction),
+      tell: (batch: Batch, runner: ChannelRunner, tell: Tell) => {
+        if (tell.type !== "sign_funding") return;
+        const signatures = pair.purses.alice.sign(tell);
+        expect(runner.run(batch, { ...tell, type: "funding_signed", signatures })).toBeUndefined();
+      },
+    };
+    const runner = new ChannelRunner({ state: channel, session, surroundings, handlers });
+    await run((batch) => runner.fail(batch, { type: "failed_by_user", rule: "B2-43" }, true));
+    const { cancellation } = runner.state.dualFunding ?? {};
+    expect(cancellation).toBeDefined();
+    expect(alice.broadcasts).toContain(cancellation);
+    // At the user's wish it pays for replacing the funding transaction too.
+    const script = payToWitnessPublicKeyHash(alice.signer.publicKey(alice.keys.walletKey(1, 5)));
+    await run((batch) => expect(runner.run(batch, { type: "cancel_funding", script })).toBeUndefined());
+    expect(runner.state.dualFunding?.cancellation).not.toEqual(cancellation);
+    await run((batch) => void runner.run(batch, { type: "funding_conflict", height: alice.height }));
+    alice.height += 5;
+    await run((batch) => runner.touch(batch));
+    expect(runner.state.stage).toMatchObject({ stage: "abandoned", frozen: "something did not hold" });
   });
 
   it("[B2-25] says once that it can't pay the rate that is needed, and again when that has been otherwise", async () => {

@@ -241,6 +241,7 @@ const FOR_FROZEN: ReadonlySet<Input["type"]> = new Set([
   "funding_confirmed",
   "funding_unconfirmed",
   "funding_conflict",
+  "cancel_funding",
   "anchor_spent",
   "anchor_unspent",
   "evidence",
@@ -249,8 +250,9 @@ const FOR_FROZEN: ReadonlySet<Input["type"]> = new Set([
 ]);
 
 /** What goes on when updates have stopped: the chain is watched, the money defended, and the channel may be given up. */
-function isForFrozen({ type }: Input, { stage }: ChannelState): boolean {
-  return FOR_FROZEN.has(type) || (type === "peer_ready" && stage.errorDue);
+function isForFrozen(input: Input, { stage }: ChannelState): boolean {
+  if (input.type === "peer_ready") return stage.errorDue;
+  return FOR_FROZEN.has(input.type) || (input.type === "funding_signed" && input.purpose === "cancellation");
 }
 
 function frozenError(detail: string): Result<never, ChannelError> {

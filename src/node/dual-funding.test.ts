@@ -212,6 +212,62 @@ describe("a requester that hears nothing more", () => {
   });
 });
 
+describe("an opening that fails when only the responder can broadcast it", () => {
+  async function signed(): Promise<void> {
+    await ask();
+    await until(() => stage(alice) === "awaiting_sign_complete");
+    expect(stage(bob)).toBe("awaiting_sign_accept");
+  }
+
+  async function comesBack(): Promise<void> {
+    expect(stage(alice)).toBe("failed");
+    expect(world.chain.waiting()).toHaveLength(1);
+    await mine(5);
+    expect(stage(alice)).toBe("failed");
+    await mine(1);
+    expect(stage(alice)).toBe("abandoned");
+    expect(reserved(alice)).toBe(0n);
+    const lost = BigInt(COINS) * COIN - alice.node.balance().confirmedSat;
+    expect(lost).toBeGreaterThan(0n);
+    expect(lost).toBeLessThan(3_000n);
+    expect(alice.events.filter(({ type }) => type === "halted" || type === "violation")).toEqual([]);
+  }
+
+  it("[LS-5] gives her coins back by itself where the responder has given it up, and will never broadcast", async () => {
+    await signed();
+    expect(await world.outcome(bob.node.cancelFunding(0))).toMatchObject({ ok: true });
+    await world.advance(2_000);
+    expect(stage(bob)).toBe("abandoned");
+    await comesBack();
+    expect(bob.events.filter(({ type }) => type === "halted" || type === "violation")).toEqual([]);
+  });
+
+  it("[LS-5] gives her coins back where she fails it because the responder is gone, over a restart too", async () => {
+    await signed();
+    bob.crash();
+    expect(await world.outcome(alice.node.failChannel(0))).toMatchObject({ ok: true });
+    await restart(alice);
+    await comesBack();
+  });
+
+  it("[LS-5] ends on chain where the responder broadcasts all the same, and that confirms first", async () => {
+    await ask();
+    await until(() => stage(bob) === "awaiting_depth" && world.chain.waiting().length === 1);
+    const [funding] = world.chain.waiting();
+    if (funding === undefined) throw new Error("nothing waits");
+    bob.crash();
+    expect(await world.outcome(alice.node.failChannel(0))).toMatchObject({ ok: true });
+    await world.quiet();
+    world.chain.mine(1, { transactions: [funding.raw] });
+    await world.quiet();
+    await mine(1);
+    expect(alice.events.filter(({ type }) => type === "anchor_spent")).toMatchObject([{ kind: "commitment" }]);
+    await mine(144 + 6);
+    expect(stage(alice)).toBe("closed");
+    expect(reserved(alice)).toBe(0n);
+  });
+});
+
 describe("a double-spend", () => {
   async function cancelled(): Promise<void> {
     await open();

@@ -718,7 +718,8 @@ export class SluiceNode {
   /**
    * Gives up a channel that both fund and that is in no block yet. Before we have signed it simply ends; afterwards our
    * coins are spent back to the wallet, at a fee above that of the funding transaction, and the channel ends as abandoned
-   * once that is buried. Should the funding transaction confirm first, the channel goes on. Spec: LS-2, LS-5.
+   * once that is buried. Should the funding transaction confirm first, the channel goes on. Of an opening that has failed, see
+   * `failChannel`, it makes what spends our coins back dear enough to replace the funding transaction. Spec: LS-2, LS-5.
    */
   cancelFunding(channel: number): Promise<Result<undefined, RequestError>> {
     return this.command(channel, (batch, runner) => this.channelSet.cancel(batch, runner));
@@ -729,7 +730,10 @@ export class SluiceNode {
     return this.command(channel, (batch, runner) => runner.run(batch, { type: "set_fee", feeRate }));
   }
 
-  /** Ends a channel without the peer's consent; its newest commitment is what counts. Spec: B2-43. */
+  /**
+   * Ends a channel without the peer's consent; its newest commitment is what counts. Where both fund it and only the peer can broadcast
+   * the funding transaction yet, our coins are spent back besides: it ends by whichever confirms. Spec: B2-43, LS-5.
+   */
   failChannel(channel: number): Promise<Result<undefined, RequestError>> {
     return this.command(channel, (batch, runner) => {
       if (runner.state.stage.stale) return { type: "data_too_old", rule: "B2-43" };

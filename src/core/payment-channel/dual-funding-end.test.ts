@@ -11,6 +11,7 @@ function conflict(party: Party, height: number | undefined): void {
 
 function at(party: Party, height: number): void {
   party.height = height;
+  party.defends = true;
   party.flush();
 }
 
@@ -114,6 +115,109 @@ it("[B2-48] a responder whose own coins are in the funding transaction never for
   at(pair.bob, pair.bob.height + 10_000);
   expect(pair.bob.channel.stage.stage).toBe("failed");
 });
+
+describe("a failed opening for which the peer has our signatures and we have not its", () => {
+  /** Alice has sent hers, and fails the channel. */
+  function failed(change: Partial<Party> = {}): DualPair {
+    const pair = new DualPair().signAccept();
+    const { alice } = pair;
+    Object.assign(alice, { defends: true, ...change });
+    must(alice.run({ type: "fail", error: { type: "remote_acknowledge", rule: "B2-5" }, notify: true }));
+    alice.flush();
+    return pair;
+  }
+  const isAsked = (party: Party) => party.tells.some(({ type }) => type === "sign_funding");
+
+  it("[LS-5] has our coins spent back, once, and ends as abandoned when that is buried", () => {
+    const pair = failed();
+    const { alice } = pair;
+    expect(alice.channel.stage.stage).toBe("failed");
+    must(pair.sign("alice"));
+    const { cancellation } = alice.channel.dualFunding ?? {};
+    expect(alice.broadcasts.at(-1)).toEqual(cancellation);
+    const parsed = parseTransaction(cancellation ?? new Uint8Array());
+    if (!parsed.ok) throw new Error(parsed.error.reason);
+    const { inputs = [], changeScript } = alice.channel.fundingShares.local ?? {};
+    expect(parsed.value.inputs.map(({ txid }) => txid)).toEqual(inputs.map(({ txid }) => txid));
+    expect(parsed.value.outputs.map(({ script }) => script)).toEqual([changeScript]);
+    at(alice, alice.height + 1);
+    expect(isAsked(alice)).toBe(false);
+    conflict(alice, 120);
+    at(alice, 124);
+    expect(alice.channel.stage.stage).toBe("failed");
+    at(alice, 125);
+    expect(alice.channel.stage.stage).toBe("abandoned");
+    expect(alice.tells).toEqual([{ type: "release_funding" }]);
+  });
+
+  it("[LS-5] pays for that transaction alone; the user can have it pay for replacing the funding, whose fee the peer may have made", () => {
+    const pair = failed();
+    const { alice } = pair;
+    must(pair.sign("alice"));
+    const { inputs = [] } = alice.channel.fundingShares.local ?? {};
+    const brought = inputs.reduce((sum, { amountSat }) => sum + amountSat, 0n);
+    const fee = () => {
+      const parsed = parseTransaction(alice.channel.dualFunding?.cancellation ?? new Uint8Array());
+      if (!parsed.ok) throw new Error(parsed.error.reason);
+      const vsize = Math.ceil(transactionWeight(parsed.value) / 4);
+      return { feeSat: brought - (parsed.value.outputs[0]?.amountSat ?? 0n), vsize };
+    };
+    const alone = fee();
+    // At most one byte less of signature for each input.
+    expect(alone.feeSat).toBeGreaterThanOrEqual(BigInt(alone.vsize * 2));
+    expect(alone.feeSat).toBeLessThanOrEqual(BigInt((alone.vsize + inputs.length) * 2));
+    must(alice.run({ type: "cancel_funding", script: SCRIPT }));
+    must(pair.sign("alice"));
+    expect(fee().feeSat).toBeGreaterThan(2n * alone.feeSat);
+    expect(alice.run({ type: "cancel_funding", script: SCRIPT })).toMatchObject({ type: "not_cancellable" });
+  });
+
+  it("[LS-5] waits until the chain is known, and then sees whether there is still something to cancel", () => {
+    const pair = failed({ caughtUp: false });
+    const { alice } = pair;
+    expect(isAsked(alice)).toBe(false);
+    conflict(alice, 101);
+    alice.caughtUp = true;
+    at(alice, 102);
+    expect(isAsked(alice)).toBe(false);
+    conflict(alice, undefined);
+    at(alice, 103);
+    expect(isAsked(alice)).toBe(true);
+  });
+
+  it("[LS-5] asks again with the next block where the wallet could not sign", () => {
+    const pair = failed();
+    const { alice } = pair;
+    alice.tells.length = 0;
+    must(alice.run({ type: "funding_failed", error: { type: "own_input_gone", rule: "LS-4" } }));
+    expect(alice.channel.stage.stage).toBe("failed");
+    at(alice, alice.height + 1);
+    expect(isAsked(alice)).toBe(true);
+  });
+
+  it("is left alone on an old copy, where it may be open for long", () => {
+    const pair = failed({ caughtUp: false });
+    const { alice } = pair;
+    const { stage } = alice.channel;
+    alice.state = { ...alice.channel, stage: { ...stage, stale: true } };
+    alice.caughtUp = true;
+    at(alice, alice.height + 1);
+    expect(isAsked(alice)).toBe(false);
+  });
+});
+
+it.each(["alice", "bob"] as const)(
+  "[LS-5] nothing is cancelled for %s, who can broadcast the funding transaction",
+  (name) => {
+    const pair = new DualPair().signComplete();
+    must(pair.deliver("bob"));
+    const party = pair[name];
+    must(party.run({ type: "fail", error: { type: "failed_by_user", rule: "B2-43" }, notify: false }));
+    at(party, party.height + 100);
+    expect(party.channel.stage.stage).toBe("failed");
+    expect(party.tells.map(({ type }) => type)).not.toContain("sign_funding");
+  },
+);
 
 it("a block's spend of something else's input says nothing to a channel that one side funds", () => {
   const pair = new DualPair().open();

@@ -1,7 +1,7 @@
 // How a channel that both parties fund comes to nothing: by time or by failure while nothing is signed, afterwards only on chain,
 // where an input of the funding transaction is spent in another way and that is buried.
 import { invariant } from "../base/index.ts";
-import { planCancellation, signedFunding } from "../bitcoin/index.ts";
+import { type FundingInput, parseTransaction, planCancellation, signedFunding } from "../bitcoin/index.ts";
 import type { ChannelChange } from "./changes.ts";
 import { describeError } from "./errors.ts";
 import { storedPlan } from "./funding-shares.ts";
@@ -9,6 +9,7 @@ import type { Context, Effect, Input } from "./input.ts";
 import { end, NOTHING, type StepResult, step, tell, tells, violation } from "./outcome.ts";
 import { BURIED, estimatedFeeRate } from "./policy.ts";
 import { preimageOf } from "./preimages.ts";
+import type { DualFundingRow } from "./rows.ts";
 import type { ChannelState } from "./state.ts";
 
 /**
@@ -76,7 +77,7 @@ function htlcsVoid(state: ChannelState, why: string): Effect[] {
  * so that the channel goes on as it is until then. Refused where there is nothing to cancel.
  */
 export function cancelFunding(state: ChannelState, script: Uint8Array, context: Context): StepResult {
-  const { dualFunding: dual, funding, fundingShares } = state;
+  const { dualFunding: dual, funding } = state;
   const { stage } = state.stage;
   const refused = (detail: string) => violation("not_cancellable", "LS-5", { detail });
   if (dual === undefined) return refused("only one side funds it");
@@ -86,16 +87,66 @@ export function cancelFunding(state: ChannelState, script: Uint8Array, context: 
   const waits = stage === "awaiting_sign_complete" || stage === "awaiting_depth" || stage === "failed";
   if (!waits || funding === undefined) return refused(`it is ${stage}`);
   if (funding.confirmedHeight !== undefined) return refused("its funding transaction is in a block");
-  if (dual.conflictHeight !== undefined || dual.cancellation !== undefined) return refused("it is being cancelled");
-  const inputs = fundingShares.local?.inputs ?? [];
-  if (inputs.length === 0) return refused("no input of it is ours");
+  if (dual.conflictHeight !== undefined) return refused("it is being cancelled");
+  if (inputsOf(state).length === 0) return refused("no input of it is ours");
+  const replacedFeeSat = storedPlan(state).feeSat;
+  // One that was made for a funding transaction which nobody may have broadcast pays less, and may be replaced.
+  if ((cancellationFee(state) ?? 0n) > replacedFeeSat) return refused("it is being cancelled");
+  return signCancellation(state, dual, script, replacedFeeSat, context);
+}
+
+function inputsOf({ fundingShares }: ChannelState): readonly FundingInput[] {
+  return fundingShares.local?.inputs ?? [];
+}
+
+/** What the cancellation that is kept pays, in satoshi. */
+function cancellationFee(state: ChannelState): bigint | undefined {
+  const raw = state.dualFunding?.cancellation;
+  if (raw === undefined) return undefined;
+  const parsed = parseTransaction(raw);
+  invariant(parsed.ok, "a cancellation is a transaction of ours");
+  const paid = parsed.value.outputs.reduce((sum, { amountSat }) => sum + amountSat, 0n);
+  return inputsOf(state).reduce((sum, { amountSat }) => sum + amountSat, 0n) - paid;
+}
+
+function signCancellation(
+  state: ChannelState,
+  dual: DualFundingRow,
+  script: Uint8Array,
+  replacedFeeSat: bigint,
+  context: Context,
+): StepResult {
+  const inputs = inputsOf(state);
   const feeRate = Math.max(dual.feeRate, estimatedFeeRate(context.fees));
-  const planned = planCancellation({ inputs, script, replacedFeeSat: storedPlan(state).feeSat, feeRate });
+  const planned = planCancellation({ inputs, script, replacedFeeSat, feeRate });
   if (!planned.ok) {
     const { neededSat: limit, availableSat: actual } = planned.error;
     return violation("insufficient_funds", "LS-5", { limit, actual });
   }
   return step([], [tell({ type: "sign_funding", purpose: "cancellation", transaction: planned.value, inputs })]);
+}
+
+/**
+ * A failed opening whose funding transaction only the peer can complete: it has our signatures, and we have not its. A peer that has
+ * given it up as well never broadcasts, so that nothing else would end it. Spec: LS-5.
+ */
+function isStranded({ stage, dualFunding: dual, funding }: ChannelState): boolean {
+  if (stage.stage !== "failed" || stage.stale || dual === undefined || funding === undefined) return false;
+  if (funding.transaction !== undefined || funding.confirmedHeight !== undefined) return false;
+  return dual.conflictHeight === undefined && dual.cancellation === undefined;
+}
+
+/**
+ * Has our coins of a stranded opening spent back to where their change was to go, for what such a transaction costs by itself. Where the
+ * network has the funding transaction already it does not take this one, and need not: that one confirms, and our commitment after it.
+ */
+export function cancelIfDue(state: ChannelState, context: Context): StepResult {
+  const { dualFunding: dual, fundingShares } = state;
+  const script = fundingShares.local?.changeScript;
+  if (!isStranded(state) || dual === undefined || script === undefined || !context.caughtUp) return NOTHING;
+  const signing = signCancellation(state, dual, script, 0n, context);
+  // Coins that don't pay for it stay where they are.
+  return signing.ok ? signing : NOTHING;
 }
 
 /** The cancellation is kept, to be broadcast until it or the funding transaction is in a block. */

@@ -61,14 +61,19 @@ export type Act =
   | { readonly type: "decide_on_frozen" }
   /** To put its newest commitment on chain: ours is of an old copy of the data, and must not be. */
   | { readonly type: "end_for_us" }
-  /** To put what ends the channel into a block; `commitment` is ours and no one has shown another. Spec: B2-29, B2-43. */
-  | { readonly type: "confirm_end"; readonly what: "commitment" | AnchorSpendKind }
+  /**
+   * To put what ends the channel into a block; `commitment` is ours and no one has shown another, `cancellation` spends our coins back where
+   * the funding transaction is in no block. Spec: B2-29, B2-43, LS-5.
+   */
+  | { readonly type: "confirm_end"; readonly what: EndKind }
   /** To claim an output of the commitment on chain. Spec: B2-37, B2-39, B2-40. */
   | { readonly type: "claim"; readonly output: number; readonly amountSat: bigint }
   /** To put a claim into a block. */
   | { readonly type: "confirm_claim"; readonly outputs: readonly number[]; readonly txid: Txid }
   /** Confirmations until the end is final (6), or until nothing is watched any more (100). Spec: B2-38. */
   | { readonly type: "bury"; readonly have: number; readonly need: number };
+
+export type EndKind = AnchorSpendKind | "cancellation";
 
 /** What happens where it is not done by then. */
 export type Otherwise =

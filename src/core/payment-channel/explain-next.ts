@@ -8,7 +8,7 @@ import { deadline, htlcDeadline } from "./deadlines.ts";
 import { LAPSE_MS } from "./dual-funding-end.ts";
 import { BURIED_DEPTH } from "./enforcement.ts";
 import type { Act, Actor, ExplainedEnd, ExplainedOutput, NextAct, Outlook } from "./explain-data.ts";
-import { ANCHOR_PATIENCE, OPEN_COMPLETE_MARGIN } from "./policy.ts";
+import { ANCHOR_PATIENCE, BURIED, OPEN_COMPLETE_MARGIN } from "./policy.ts";
 import { preimageOf } from "./preimages.ts";
 import { SETTLED_DEPTH } from "./refunds.ts";
 import { addedBy, isRequested, otherSide } from "./rows.ts";
@@ -34,6 +34,7 @@ function compare(a: number | undefined, b: number | undefined): number {
 
 function actsBeforeEnd(state: ChannelState, outlook: Outlook): NextAct[] {
   const { stage } = state.stage;
+  if (isBeingCancelled(state)) return cancelActs(state, outlook);
   switch (stage) {
     case "awaiting_funding_response":
       return [opening(state, outlook, "funding_response")];
@@ -70,6 +71,19 @@ function actsBeforeEnd(state: ChannelState, outlook: Outlook): NextAct[] {
     default:
       return assertNever(stage);
   }
+}
+
+/** An opening whose coins we spend back, or whose funding somebody has spent in another way. */
+function isBeingCancelled({ stage: { stage }, funding, dualFunding: dual }: ChannelState): boolean {
+  if (stage !== "awaiting_sign_complete" && stage !== "awaiting_depth" && stage !== "failed") return false;
+  if (dual === undefined || funding === undefined || funding.confirmedHeight !== undefined) return false;
+  return dual.conflictHeight !== undefined || dual.cancellation !== undefined;
+}
+
+function cancelActs({ dualFunding: dual }: ChannelState, { height }: Outlook): NextAct[] {
+  const conflict = dual?.conflictHeight;
+  if (conflict === undefined) return [next("chain", { type: "confirm_end", what: "cancellation" })];
+  return [next("chain", { type: "bury", have: height - conflict + 1, need: BURIED })];
 }
 
 function lapse({ channel }: ChannelState): Limits {

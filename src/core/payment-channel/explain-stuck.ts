@@ -10,7 +10,7 @@ import { type ChannelState, hasLostAnchor } from "./state.ts";
 
 /** What keeps the channel from going on, the gravest first. */
 export function troubles(state: ChannelState, outlook: Outlook, end: ExplainedEnd | undefined): Trouble[] {
-  const { stage, frozen, errorDue } = state.stage;
+  const { stage, frozen, errorDue, openCompleteSent } = state.stage;
   if (stage === "buried" || stage === "abandoned") return [];
   const found: Trouble[] = [];
   if (end?.kind === "unknown" || state.stage.stale) found.push({ type: "data_too_old" });
@@ -18,7 +18,9 @@ export function troubles(state: ChannelState, outlook: Outlook, end: ExplainedEn
   if (frozen !== undefined) found.push({ type: "frozen", why: frozen });
   if (!outlook.caughtUp) found.push({ type: "catching_up" });
   found.push(...conflict(state, outlook));
-  if (hasLostAnchor(state) && (stage === "open" || stage === "failed") && end === undefined) {
+  // An opening that failed may never have had one.
+  const hadAnchor = stage === "open" || (stage === "failed" && openCompleteSent);
+  if (hasLostAnchor(state) && hadAnchor && end === undefined) {
     found.push({ type: "anchor_reorganised" });
   }
   if (errorDue) found.push({ type: "error_due" });

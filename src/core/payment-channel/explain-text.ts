@@ -3,6 +3,7 @@
 import { assertNever, toHex, txidToDisplay } from "../base/index.ts";
 import type {
   Act,
+  EndKind,
   ExplainedEnd,
   ExplainedHtlc,
   ExplainedOutput,
@@ -14,7 +15,7 @@ import type {
   OutputPlan,
   Trouble,
 } from "./explain-data.ts";
-import type { AnchorSpendKind, Side, Stage } from "./rows.ts";
+import type { Side, Stage } from "./rows.ts";
 
 /** Of a list that may be long, so many lines; how many more there are is said. The data has them all. */
 const MOST_LINES = 20;
@@ -129,7 +130,8 @@ function actWords(act: Act): string {
   }
 }
 
-const END_WORDS: Readonly<Record<AnchorSpendKind, string>> = {
+const END_WORDS: Readonly<Record<EndKind, string>> = {
+  cancellation: "the transaction that spends our coins back, before the peer's funding",
   close: "the close",
   commitment: "the commitment",
   revoked: "the revoked commitment",

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { ChainPair } from "../../../test/support/chain-pair.ts";
 import { ChannelPair, FEES, flipped, type Party, secret } from "../../../test/support/channel-pair.ts";
+import { DualPair } from "../../../test/support/dual-funding.ts";
 import { commitmentFee } from "../bitcoin/index.ts";
 import { explain } from "./explain.ts";
 import type { Act, Explanation, NextAct, Outlook, Trouble } from "./explain-data.ts";
 import { explanationLines } from "./explain-text.ts";
-import { DEFAULT_POLICY, estimatedFeeRate, MAX_UNACKNOWLEDGED } from "./policy.ts";
+import { DEFAULT_POLICY, MAX_UNACKNOWLEDGED } from "./policy.ts";
 import type { ChannelState } from "./state.ts";
 
 function explained(party: Party, outlook: Partial<Outlook> = {}): Explanation {
@@ -439,24 +440,21 @@ describe("explain, of what has gone wrong", () => {
     expect(text(said)).toContain("because: bad commitment signature [B2-27]");
   });
 
-  it("[LS-5] says that a conflict of the funding is on its way to being buried", () => {
-    const pair = new ChannelPair();
-    pair.propose();
-    const { dualFunding: _, ...state } = pair.alice.channel;
-    const dualFunding = {
-      feeRate: estimatedFeeRate(FEES),
-      wishedSat: 0n,
-      leastSat: 0n,
-      conflictHeight: 98,
-      cancellation: undefined,
-    };
-    pair.alice.state = { ...state, dualFunding, stage: { ...state.stage, stage: "awaiting_sign_complete" } };
-    const said = explained(pair.alice, { height: 100 });
-    expect(said.stuck).toEqual([{ type: "funding_conflict", height: 98, have: 3, need: 6 }]);
-    expect(said.next[0]).toMatchObject({
-      who: "peer",
-      act: { type: "continue_opening", message: "funding_sign_complete" },
-    });
+  it("[LS-5] says that a failed opening of two ends with the spend of our coins, and how deep that is", () => {
+    const pair = new DualPair().signAccept();
+    const { alice } = pair;
+    alice.defends = true;
+    expect(acts(explained(alice), "peer")).toEqual([{ type: "continue_opening", message: "funding_sign_complete" }]);
+    alice.run({ type: "fail", error: { type: "failed_by_user", rule: "B2-43" }, notify: true });
+    alice.flush();
+    pair.sign("alice");
+    const cancelled = explained(alice);
+    expect(cancelled.next).toMatchObject([{ who: "chain", act: { type: "confirm_end", what: "cancellation" } }]);
+    expect(text(cancelled)).toContain("the chain: confirm the transaction that spends our coins back");
+    alice.run({ type: "funding_conflict", height: alice.height - 2 });
+    const said = explained(alice);
+    expect(said.stuck).toEqual([{ type: "funding_conflict", height: alice.height - 2, have: 3, need: 6 }]);
+    expect(said.next).toMatchObject([{ who: "chain", act: { type: "bury", have: 3, need: 6 } }]);
   });
 
   it("waits for the peer where our data are an old copy, and prices no broadcast of ours", () => {

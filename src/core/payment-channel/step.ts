@@ -24,6 +24,7 @@ import {
 } from "./dual-funding.ts";
 import {
   cancelFunding,
+  cancelIfDue,
   cancellationSigned,
   deadIfDue,
   fundingConflict,
@@ -252,7 +253,6 @@ function receivePrestaging(
 const DUE = [
   forgetIfDue,
   lapseIfDue,
-  deadIfDue,
   completeIfDue,
   fulfillKnownIfDue,
   answerAdds,
@@ -275,11 +275,11 @@ function endOfBatch(state: ChannelState, context: Context): StepResult {
 
 /** What keeps the money safe, whatever else of the channel has stopped. */
 function defend(state: ChannelState, context: Context): StepResult {
-  for (const due of [deadlineIfDue, sweepIfDue, closedIfDue]) {
+  for (const due of [deadlineIfDue, sweepIfDue, closedIfDue, deadIfDue]) {
     const result = due(state, context);
     if (!result.ok || result.value.changes.length > 0) return result;
   }
-  return NOTHING;
+  return cancelIfDue(state, context);
 }
 
 /** Goes to the chain while there is still time for it to settle what the peer does not. Spec: B2-16, LS-20, LS-24. */
