@@ -370,8 +370,10 @@ export class Market {
     return true;
   }
 
-  private isChannelSettled({ stage, liveHtlcs, peerReady, closing }: ChannelSummary): boolean {
+  private isChannelSettled({ stage, liveHtlcs, peerReady, closing, stale, funding }: ChannelSummary): boolean {
     if (stage === "open") return liveHtlcs.length === 0 && peerReady && !closing;
+    // A copy from before the peer named the anchor: what spends it can't be known for what it is.
+    if (stale && funding === undefined) return true;
     return stage === "closed" || stage === "buried" || stage === "abandoned";
   }
 
