@@ -307,6 +307,30 @@ describe("what a peer brings", () => {
     expect(taken(change(witness(32)))).toBeUndefined();
   });
 
+  it("[LS-1] has change where there is some: as a fee that is never paid it would only make cancelling dear", () => {
+    const refused = { type: "remote_change_script", rule: "LS-1", detail: "no script for its change" };
+    const none = <T extends FundingRequest | FundingResponse>({ share }: T) => ({
+      share: { ...share, changeScript: undefined },
+    });
+    // Bob's coin of 700,000, less his contribution and 99 virtual bytes at 2 satoshi.
+    expect(answered(none)).toMatchObject({ ...refused, limit: 545n, actual: 299_802n });
+    const requested = (amountSat: bigint) => {
+      const pair = new DualPair();
+      must(pair.request());
+      must(
+        pair.take((message) => {
+          const inputs = message.share.inputs.map((input) => ({ ...input, amountSat: amountSat as Satoshi }));
+          return { ...message, share: { ...message.share, inputs, changeScript: undefined } };
+        }),
+      );
+      must(pair.check("bob"));
+      return pair.contribute();
+    };
+    const fee = 2n * BigInt(Math.ceil((272 + 214 + 4 * 31) / 4));
+    expect(requested(600_000n + fee + 546n)).toMatchObject({ ...refused, actual: 546n });
+    expect(requested(600_000n + fee + 545n)).toBeUndefined();
+  });
+
   it("[B2-12] [B2-46] makes an anchor of the right size, and pays for the requester's reserve and gift", () => {
     const contribution = (contributionSat: bigint) => (message: FundingRequest) => ({
       share: { ...message.share, contributionSat: contributionSat as Satoshi },

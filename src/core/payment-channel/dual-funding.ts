@@ -30,10 +30,10 @@ import { firstCommitments } from "./first-commitments.ts";
 import {
   fundingRow,
   judgeInput,
+  judgePlan,
   judgeShare,
   judgeSignatures,
   plannedContribution,
-  planOf,
   storedPlan,
   wholeTransaction,
 } from "./funding-shares.ts";
@@ -241,7 +241,7 @@ export function contributed(state: ChannelState, share: FundingShare, context: C
   const reasonable = judgeAmount(anchor, remote, local, context);
   if (!reasonable.ok) return reasonable;
   const keys = { local: local.commitKey, remote: remote.commitKey };
-  const planned = planOf(state, { local: share, remote: theirs }, keys);
+  const planned = judgePlan(state, { local: share, remote: theirs }, keys);
   if (!planned.ok) return planned;
   const own = { ...local, minDepth: depthOf(context.policy, amountSat) };
   const funding = fundingRow(planned.value, amountSat);
@@ -290,7 +290,7 @@ export function receiveFundingResponse(state: ChannelState, message: FundingResp
   const reasonable = judgeAmount(anchor, own, judged.value, context);
   if (!reasonable.ok) return reasonable;
   const keys = { local: own.commitKey, remote: theirs.commitKey };
-  const planned = planOf(state, { local: share, remote: responder }, keys);
+  const planned = judgePlan(state, { local: share, remote: responder }, keys);
   if (!planned.ok) return planned;
   const funding = fundingRow(planned.value, amountSat);
   const known = { ...state, terms: { local: own, remote: judged.value } };

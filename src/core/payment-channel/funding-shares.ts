@@ -2,6 +2,7 @@
 import { equalBytes, invariant, type Result, type Satoshi, txidToDisplay } from "../base/index.ts";
 import {
   anchorScript,
+  DUST_LIMIT_SAT,
   type FundingInput,
   type FundingPlan,
   type FundingShare,
@@ -68,6 +69,24 @@ export function planOf(
   const { role, neededSat: limit, availableSat: actual } = planned.error;
   const own = (role === "requester") === isRequester;
   return violation(own ? "insufficient_funds" : "remote_share_too_small", "LS-1", { limit, actual });
+}
+
+/** A script of the size of most, which nothing is paid to. */
+const ANY_SCRIPT = new Uint8Array(22);
+
+/**
+ * The plan, where the peer's share is yet to be judged. Change for which it names no script would be fee. That is its own money, and lost with the
+ * transaction only: whoever is never going to sign could name any fee, which we would have to exceed to replace the transaction. Spec: LS-1, LS-5.
+ */
+export function judgePlan(...[state, shares, keys]: Parameters<typeof planOf>): ReturnType<typeof planOf> {
+  const planned = planOf(state, shares, keys);
+  if (!planned.ok || shares.remote.changeScript !== undefined) return planned;
+  const changed = planOf(state, { ...shares, remote: { ...shares.remote, changeScript: ANY_SCRIPT } }, keys);
+  if (!changed.ok) return changed;
+  const change = changed.value.transaction.outputs.find(({ script }) => script === ANY_SCRIPT);
+  if (change === undefined) return planned;
+  const numbers = { limit: DUST_LIMIT_SAT - 1n, actual: change.amountSat };
+  return violation("remote_change_script", "LS-1", { ...numbers, detail: "no script for its change" });
 }
 
 export function fundingRow({ txid, outputIndex }: FundingPlan, amountSat: bigint): FundingRow {
