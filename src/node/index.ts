@@ -61,9 +61,12 @@ export type { OpenChannelRequest } from "./channels.ts";
 export type { CopyPolicy } from "./copies.ts";
 export type { Listener, NodeEvent } from "./events.ts";
 export { type ExplainedChannels, type ExplainStoppedOptions, explainStopped } from "./explain-stopped.ts";
-export { NodeHalted, type NodeOptions, type RequestError, SluiceNode, startNode } from "./node.ts";
+export { SluiceNode, startNode } from "./node.ts";
+export { NodeHalted } from "./node-halted.ts";
+export type { NodeOptions } from "./node-options.ts";
 export { DataDirectoryUnusable, type OpenNodeOptions, openNode } from "./open-node.ts";
 export type { Replay, ReplayDifference, ReplayedStep, ReplayTo } from "./replay.ts";
+export type { RequestError } from "./request-error.ts";
 export {
   describeRestoreError,
   type Keeper,
