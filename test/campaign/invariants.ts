@@ -112,6 +112,7 @@ export async function checkEnd(market: Market): Promise<void> {
   checkNews(market);
   checkSupply(market);
   await checkPayments(market);
+  await checkOffers(market);
   await checkMoney(market);
   await checkStale(market);
   await checkWorks(market);
@@ -155,6 +156,27 @@ async function checkPayments(market: Market): Promise<void> {
     if (!market.isHonest(payee)) continue;
     const invoice = await payee.store.invoice(paymentHash);
     if (invoice?.state !== "settled") throw problem(`succeeded, and ${payee.name}'s invoice is ${invoice?.state}`);
+  }
+}
+
+/** A node has offered no more HTLCs than payments were asked of it. */
+async function checkOffers(market: Market): Promise<void> {
+  for (const node of market.honest) {
+    for (const { channel, channelId } of node.node.channels()) {
+      const asked = new Map<string, number>();
+      for (const attempt of market.attempts) {
+        if (attempt.payer !== node || attempt.channelId !== toHex(channelId) || attempt.said === "refused") continue;
+        const key = toHex(attempt.paymentHash);
+        asked.set(key, (asked.get(key) ?? 0) + 1);
+      }
+      const page = { offerer: "local", before: undefined, limit: 10_000 } as const;
+      for (const { id, paymentHash } of await node.store.htlcs(channel, page)) {
+        const key = toHex(paymentHash);
+        const left = (asked.get(key) ?? 0) - 1;
+        if (left < 0) throw new Broken("a payment is made once", `${node.name} offers HTLC ${id} for nothing asked`);
+        asked.set(key, left);
+      }
+    }
   }
 }
 

@@ -1,5 +1,4 @@
-import type { Transaction } from "../../src/core/bitcoin/index.ts";
-import type { ChannelRows, CommitmentRow, HtlcRow } from "../../src/core/payment-channel/index.ts";
+import type { ChainOutputRow, ChannelRows, CommitmentRow, HtlcRow } from "../../src/core/payment-channel/index.ts";
 import type { ChannelState } from "../../src/core/payment-channel/state.ts";
 
 /** A commitment that the cheater could publish at some time. */
@@ -11,5 +10,15 @@ export type Held = {
   readonly raw: Uint8Array;
 };
 
-/** One that it did publish. */
-export type Loot = Held & { readonly transaction: Transaction };
+/** An output that may become the cheater's, of a commitment on chain. */
+export type Prize = {
+  /** The cheater's own number of the channel. */
+  readonly channel: number;
+  /** The commitment is the cheater's; else it is that of the node on the other side. */
+  readonly isOwn: boolean;
+  readonly output: ChainOutputRow;
+  /** As the holder of the commitment sees it. */
+  readonly htlc: HtlcRow | undefined;
+  /** Blocks that the cheater waits before it may claim. */
+  readonly delay: number;
+};

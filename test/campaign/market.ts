@@ -1,5 +1,5 @@
 import type { MemoryStore } from "../../src/adapters/store-memory/index.ts";
-import { type Msat, type PaymentHash, type Satoshi, toHex } from "../../src/core/base/index.ts";
+import { equalBytes, type Msat, type PaymentHash, type Satoshi, toHex } from "../../src/core/base/index.ts";
 import { addressToScript } from "../../src/core/bitcoin/index.ts";
 import type { ChannelRows } from "../../src/core/payment-channel/index.ts";
 import type { ChannelSummary } from "../../src/node/channel-summary.ts";
@@ -14,7 +14,7 @@ import {
   World,
   type WorldNode,
 } from "../../src/testing/index.ts";
-import type { Loot } from "./loot.ts";
+import type { Prize } from "./loot.ts";
 import type { Setting } from "./setting.ts";
 
 /** Of every channel, single-funded or the opener's part of one that both fund. */
@@ -23,6 +23,12 @@ const PUSH_MSAT = 400_000_000n as Msat;
 /** What a node contributes to a channel that it is asked to fund too. */
 const CONTRIBUTION_SAT = 300_000n as Satoshi;
 const COIN_SAT = 1_100_000n;
+
+/** Blocks after its expiry at which an HTLC that a node offered has to be on chain, its grace and a few to notice. */
+const PATIENCE = 8;
+
+/** Blocks that the cheater may undo, as a miner: one less than what counts as final. */
+export const UNDONE = 5;
 
 const NOTHING = { channels: [] };
 
@@ -64,10 +70,12 @@ export class Market {
   readonly ended = new Map<string, "succeeded" | "failed" | "unknown">();
   /** The cheater's channels at each of its commitments, by channel, the oldest first. */
   readonly past = new Map<number, ChannelRows[]>();
-  /** What the cheater has published. */
-  readonly loot: Loot[] = [];
+  /** What may become the cheater's of what was published, by itself and against it. */
+  readonly loot: Prize[] = [];
   /** Copies of nodes' data as they were. */
   readonly old = new Map<WorldNode, WorldNode["store"]>();
+  /** The height at which everybody had coins. */
+  beganAt = 0;
   /** What the cheater does about its loot with each block. */
   thieve: (() => Promise<void>) | undefined;
   private readonly looked = new Map<WorldNode, number>();
@@ -146,6 +154,7 @@ export class Market {
         if (!world.chain.fund(script.value, COIN_SAT).ok) throw new Error("no coins");
     }
     await world.mine(1);
+    this.beganAt = world.chain.tip.height;
     for (const { from, to, dual, prestage } of setting.channels) {
       const [a, b] = [world.nodes[from], world.nodes[to]];
       if (a === undefined || b === undefined) throw new Error("a channel is between nodes");
@@ -199,8 +208,7 @@ export class Market {
     const seats = this.openSeats();
     if (seats.length === 0) return;
     // Whoever cheats needs something to cheat with.
-    const cheaters =
-      random(2) === 0 ? seats.filter(({ node, peer }) => node === this.cheater || peer === this.cheater) : [];
+    const cheaters = random(2) === 0 ? seats.filter((seat) => this.isOfCheater(seat)) : [];
     const seat = pick(random, cheaters.length > 0 ? cheaters : seats);
     const kind = random(12);
     const amount = this.amount(random);
@@ -219,17 +227,34 @@ export class Market {
       this.pay(seat, peer, paymentHash, amountMsat, expiry, false);
       return;
     }
-    const tooLittle = kind === 3;
-    const twice = random(4) === 0;
+    const paid = kind === 3 ? ((amount / 2n) as Msat) : amount;
+    this.payInvoice(seat, { amount, paid, expiry, twice: random(4) === 0 });
+  }
+
+  /** A payment to an invoice of its own. */
+  payInvoice(
+    seat: Seat,
+    {
+      amount,
+      paid,
+      expiry,
+      twice,
+    }: { readonly amount: Msat; readonly paid: Msat; readonly expiry: number | undefined; readonly twice: boolean },
+  ): void {
+    const { peer } = seat;
     peer.up?.createInvoice({ amountMsat: amount }).then(
       (invoice) => {
         if (!invoice.ok) return;
         const { paymentHash } = invoice.value;
         this.invoices.push({ owner: peer, paymentHash, amountMsat: amount });
-        this.pay(seat, peer, paymentHash, tooLittle ? ((amount / 2n) as Msat) : amount, expiry, twice);
+        this.pay(seat, peer, paymentHash, paid, expiry, twice);
       },
       () => undefined,
     );
+  }
+
+  isOfCheater({ node, peer }: Seat): boolean {
+    return node === this.cheater || peer === this.cheater;
   }
 
   private amount(random: RandomNumbers): Msat {
@@ -247,13 +272,16 @@ export class Market {
     return (from + BigInt(random(1_000))) as Msat;
   }
 
-  /** Where channels end on chain, HTLCs must not take for ever. */
-  private expiry(random: RandomNumbers, { channel }: Seat): number | undefined {
-    const { theme, delays } = this.setting;
+  /** Where channels end on chain, HTLCs must not take for ever. Some are too near for the payee to enforce: it has to turn them down. */
+  expiry(random: RandomNumbers, { peer }: Seat): number | undefined {
+    const { theme, delays, names } = this.setting;
     if (theme === "transport") return undefined;
     const longest = Math.max(...delays);
     const height = this.world.chain.tip.height;
-    return channel.prestage && random(8) === 0 ? height + longest + 15 : height + longest + 30 + random(30);
+    const [isNear, above] = [random(8) === 0, random(30)];
+    // The payer's own node offers nothing nearer.
+    const nearest = delays[names.indexOf(peer.name)] ?? longest;
+    return isNear ? height + nearest + (above % 6) : height + longest + 30 + above;
   }
 
   private unknownHash(): PaymentHash {
@@ -315,9 +343,9 @@ export class Market {
     });
   }
 
-  /** Time and blocks until nothing is under way: see `isSettled`. */
-  async settle(): Promise<void> {
-    const { world, cheater, setting } = this;
+  /** Machines, networks and fees trouble nobody any more. */
+  calm(): void {
+    const { world, setting } = this;
     world.faults = {};
     this.away.clear();
     this.estimate(setting.estimate);
@@ -330,20 +358,27 @@ export class Market {
         world.delay(node, other, 0);
       }
     }
+  }
+
+  /** Time and blocks until nothing is under way: see `isSettled`. */
+  async settle(): Promise<void> {
+    const { world, cheater, setting } = this;
     if (cheater !== undefined && setting.cheaterGoes) {
       this.gone.add(cheater);
       if (cheater.up !== undefined) cheater.crash();
     }
+    // Whoever waits for the end may undo it.
+    let left = setting.thiefWaits ? UNDONE + 1 : 0;
     for (let round = 0; round < 400; round++) {
       await this.revive();
       // Long enough for everybody to be found again, and now and then for a peer that says nothing.
       if (round < 5) await world.advance(5_000);
       else await world.advance(round % 20 === 15 ? 700_000 : 500);
-      if (round === 3) this.leave((peer) => this.gone.has(peer));
+      if (round % 5 === 3) this.leave((peer) => this.gone.has(peer));
       // A channel that old data know nothing of is never heard of again.
       if (round === 30) this.leave((peer) => this.stale.has(peer));
       await this.thieve?.();
-      if (round > 3 && (await this.isSettled())) return;
+      if (round > 3 && (await this.isSettled()) && left-- <= 0) return;
       await world.mine(1);
     }
     throw new Broken("everything ends", this.report());
@@ -351,10 +386,29 @@ export class Market {
 
   /** Users end their channels with who does not answer any more. */
   private leave(isLeft: (peer: WorldNode) => boolean): void {
+    const { height } = this.world.chain.tip;
     for (const { node, peer, channel } of this.seats(this.honest)) {
-      if (!isLeft(peer) || this.isChannelSettled(channel)) continue;
+      const { stage, liveHtlcs } = channel;
+      if (!isLeft(peer) || stage === "failed" || this.isChannelSettled(channel)) continue;
+      if (this.setting.usersWait && liveHtlcs.some(({ expiry }) => height < expiry + PATIENCE)) continue;
+      const late = liveHtlcs.find(({ direction, inLocal }) => direction === "outgoing" && inLocal);
+      if (this.setting.usersWait && late !== undefined) {
+        throw new Broken(
+          "everything ends",
+          `${node.name} leaves an HTLC to ${peer.name} that expired at ${late.expiry}`,
+        );
+      }
       node.up?.failChannel(channel.channel).catch(() => undefined);
     }
+  }
+
+  /** The height of the block of the best chain with a transaction. */
+  heightOf(txid: Uint8Array): number | undefined {
+    const { chain } = this.world;
+    for (let { height } = chain.tip; height > 0; height--) {
+      if (chain.blockAt(height)?.transactions.some((one) => equalBytes(one.txid, txid))) return height;
+    }
+    return undefined;
   }
 
   private async isSettled(): Promise<boolean> {

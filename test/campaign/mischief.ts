@@ -1,6 +1,13 @@
-import { concatBytes } from "../../src/core/base/index.ts";
+import { concatBytes, type Msat } from "../../src/core/base/index.ts";
 import { decodePkt, decodeTransportMessage, encodePkt, encodeTransportMessage } from "../../src/core/wire/index.ts";
-import { type MessageTap, pick, type RandomNumbers, randomNumbers } from "../../src/testing/index.ts";
+import {
+  type MessageTap,
+  pick,
+  type RandomNumbers,
+  randomNumbers,
+  subSeed,
+  type WorldNode,
+} from "../../src/testing/index.ts";
 import type { Market } from "./market.ts";
 
 /** What is done to one message. */
@@ -70,6 +77,41 @@ export function swallow(market: Market, random: RandomNumbers): void {
   if (cheater === undefined) return;
   let left = random(20);
   cheater.tap = { ...cheater.tap, sending: (_, message) => (left-- > 0 ? [message.slice()] : []) };
+}
+
+/**
+ * Over each of its channels the cheater pays and is paid, and from some message on it says nothing: from the first preimage that it hears,
+ * or after a few. HTLCs stay wherever they are then.
+ */
+export async function lastWords(market: Market, cheater: WorldNode): Promise<void> {
+  const { world, setting } = market;
+  const random = randomNumbers(subSeed(setting.seed, "last words"));
+  await market.revive();
+  await world.advance(10_000);
+  const listens = random(2) === 0;
+  let left = listens ? Number.POSITIVE_INFINITY : random(24);
+  cheater.tap = {
+    sending: (_, message) => (left-- > 0 ? [message.slice()] : []),
+    receiving: (_, message) => {
+      if (listens && tellsPreimage(message)) left = 0;
+      return true;
+    },
+  };
+  for (const seat of market.openSeats()) {
+    if (!market.isOfCheater(seat)) continue;
+    const amount = pick(random, [5_000_000n, 20_000_999n, 60_000_000n]) as Msat;
+    market.payInvoice(seat, { amount, paid: amount, expiry: market.expiry(random, seat), twice: false });
+  }
+  await world.advance(3_000);
+}
+
+function tellsPreimage(message: Uint8Array): boolean {
+  const decoded = decodeTransportMessage(message);
+  if (!decoded.ok) return false;
+  return decoded.value.packets.some((packet) => {
+    const read = decodePkt(packet);
+    return read.ok && /^(update_fulfill_htlc|settle_request)$/.test(read.value.message.type);
+  });
 }
 
 function flipped(message: Uint8Array, random: RandomNumbers): Uint8Array {

@@ -36,6 +36,10 @@ export type Setting = {
   readonly cheat: "publish" | "tamper" | "both";
   /** The cheater is not heard of again after the steps. */
   readonly cheaterGoes: boolean;
+  /** Users leave it to their nodes to end a channel with who is gone, as long as an HTLC of it may need the chain. */
+  readonly usersWait: boolean;
+  /** The cheater mines, and shows no preimage until the other side's claim is nearly final: then it undoes the blocks with it. */
+  readonly thiefWaits: boolean;
   readonly steps: number;
 };
 
@@ -80,5 +84,7 @@ export function settingOf(seed: number): Setting {
     cheat: pick<Setting["cheat"]>(random, ["publish", "publish", "tamper", "tamper", "both"]),
     cheaterGoes: random(3) > 0,
     steps: 40 + random(50),
+    usersWait: random(2) === 0 && theme === "cheater",
+    thiefWaits: random(2) === 0 && theme === "cheater",
   };
 }

@@ -1,7 +1,7 @@
 import { memoryStore } from "../../src/adapters/store-memory/index.ts";
 import { openBackup } from "../../src/node/backup.ts";
 import { restoreInto } from "../../src/node/restore.ts";
-import type { RandomNumbers, WorldNode } from "../../src/testing/index.ts";
+import { Broken, type RandomNumbers, type WorldNode } from "../../src/testing/index.ts";
 import type { Market } from "./market.ts";
 
 /** All others are there and can be reached: a node on old data that nobody can warn is beyond help. */
@@ -23,6 +23,7 @@ async function comeBack(
   market: Market,
   node: WorldNode,
   store: () => WorldNode["store"] | Promise<WorldNode["store"]>,
+  started?: () => void,
 ): Promise<void> {
   const { world } = market;
   const { faults } = world;
@@ -35,6 +36,7 @@ async function comeBack(
   node.store = old;
   // Its own life is not what the others remember: those reconnect, and say so.
   await node.start();
+  started?.();
   await world.advance(90_000);
   world.faults = faults;
 }
@@ -47,18 +49,28 @@ export async function restoreCopy(market: Market): Promise<void> {
   await comeBack(market, node, () => store);
 }
 
+/** Whatever the peers say later: nobody knows what came after a backup. */
+function checkRestored(node: WorldNode): void {
+  for (const { channel, stage, stale } of node.node.channels()) {
+    if (stale || stage === "close_agreed" || stage === "closed" || stage === "buried" || stage === "abandoned")
+      continue;
+    throw new Broken("nothing goes on from a backup", `${node.name}'s channel ${channel} is ${stage}`);
+  }
+}
+
 /** A node comes back from its newest backup, once. */
 export async function restoreBackup(market: Market, random: RandomNumbers): Promise<void> {
   if (market.stale.size > 0) return;
   const { nodes } = market.world;
   const node = nodes[random(nodes.length)];
   if (node?.backup === undefined) return;
-  await comeBack(market, node, async () => {
+  const store = async () => {
     if (node.backup === undefined) throw new Error("a backup does not go away");
     const opened = openBackup(node.backup, node.seed);
     if (!opened.ok) throw new Error(`a backup can't be opened: ${opened.error.type}`);
-    const store = memoryStore();
-    await restoreInto(store, opened.value);
-    return store;
-  });
+    const restored = memoryStore();
+    await restoreInto(restored, opened.value);
+    return restored;
+  };
+  await comeBack(market, node, store, () => checkRestored(node));
 }

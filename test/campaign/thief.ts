@@ -1,4 +1,4 @@
-import { type Satoshi, toHex } from "../../src/core/base/index.ts";
+import { equalBytes, type Satoshi, toHex } from "../../src/core/base/index.ts";
 import {
   type Claim,
   claimSighash,
@@ -8,17 +8,17 @@ import {
   payToWitnessPublicKeyHash,
   type Spend,
   serializeTransaction,
-  transactionId,
+  type Transaction,
 } from "../../src/core/bitcoin/index.ts";
 import { keyPaths, seedSigner } from "../../src/core/crypto/index.ts";
 import { outputsOf } from "../../src/core/payment-channel/chain-outputs.ts";
 import { newestCommitment } from "../../src/core/payment-channel/force-close.ts";
-import type { ChainOutputRow, ChannelRows } from "../../src/core/payment-channel/index.ts";
+import type { ChannelRows } from "../../src/core/payment-channel/index.ts";
 import { load, ownRevocationHash } from "../../src/core/payment-channel/index.ts";
 import { isIn } from "../../src/core/payment-channel/state.ts";
 import type { RandomNumbers, WorldNode } from "../../src/testing/index.ts";
-import type { Held, Loot } from "./loot.ts";
-import type { Market } from "./market.ts";
+import type { Held, Prize } from "./loot.ts";
+import { type Market, UNDONE } from "./market.ts";
 
 /** Commitments that a channel has had before cheating is worth it. */
 const ENOUGH_PAST = 4;
@@ -73,59 +73,130 @@ export async function publishOld(market: Market, random: RandomNumbers): Promise
   );
   await world.clock.run();
   if (!outcome) return;
-  market.loot.push({ ...found, transaction: parsed.value });
-  market.thieve ??= async () => take(market, cheater);
+  market.loot.push(...prizesOf(found, parsed.value));
+  market.thieve ??= thief(market, cheater);
 }
 
-/** Everything that the cheater can take of what it published, at fees that beat others. */
-async function take(market: Market, cheater: WorldNode): Promise<void> {
-  for (const loot of market.loot) {
-    const txid = transactionId(loot.transaction);
-    const published = {
-      holder: "local",
-      revoked: true,
-      revocationHash: loot.row.revocationHash,
-      htlcs: loot.htlcs,
-    } as const;
-    for (const output of outputsOf(loot.state, loot.transaction, published)) {
-      const there = market.world.chain.unspent({ txid, index: output.index }, { mempool: false });
-      if (there === undefined) continue;
-      const next = market.world.chain.tip.height + 1;
-      const spend = await wayOf(cheater, loot, output, { next, confirmed: next - there.confirmations });
-      if (spend !== undefined) claim(market, cheater, loot, output, spend);
+/** The outputs of a commitment of the cheater's own. */
+function prizesOf({ rows, state, row, htlcs }: Held, transaction: Transaction): Prize[] {
+  const published = { holder: "local", revoked: true, revocationHash: row.revocationHash, htlcs } as const;
+  return outputsOf(state, transaction, published).map((output) => ({
+    channel: rows.channel.index,
+    isOwn: true,
+    output,
+    htlc: htlcs.find(({ id }) => id === output.htlcId),
+    delay: state.terms.remote?.delay ?? 0,
+  }));
+}
+
+/** What the cheater does with each block: see `market.thieve`. */
+export function thief(market: Market, cheater: WorldNode): () => Promise<void> {
+  const heard = new Map<WorldNode, number>();
+  return async () => {
+    await raid(market, cheater, heard);
+    for (const prize of market.loot) await take(market, cheater, prize);
+    await market.world.clock.run();
+  };
+}
+
+/** Commitments that honest nodes published against the cheater have something for it too, where they come too late. */
+async function raid(market: Market, cheater: WorldNode, heard: Map<WorldNode, number>): Promise<void> {
+  for (const node of market.honest) {
+    const from = heard.get(node) ?? 0;
+    heard.set(node, node.events.length);
+    for (const event of node.events.slice(from)) {
+      if (event.type !== "anchor_spent" || event.kind !== "commitment" || event.holder !== "local") continue;
+      if (!equalBytes(event.peer, cheater.nodeId)) continue;
+      const { channels } = await node.store.load();
+      const theirs = channels.find(({ channel }) => channel.index === event.channel);
+      const channel = theirs && channelOf(market, theirs.id);
+      if (theirs === undefined || channel === undefined) continue;
+      for (const output of theirs.chainOutputs) {
+        const htlc = theirs.htlcs.find(({ id }) => id === output.htlcId);
+        market.loot.push({ channel, isOwn: false, output, htlc, delay: 0 });
+      }
     }
   }
-  await market.world.clock.run();
+}
+
+/** The cheater's own number of a channel. */
+function channelOf(market: Market, id: Uint8Array): number | undefined {
+  for (const [channel, commitments] of market.past) {
+    const newest = commitments.at(-1);
+    if (newest !== undefined && equalBytes(newest.id, id)) return channel;
+  }
+  return undefined;
+}
+
+/** What the cheater can take in the next block it takes, at fees that beat others. */
+async function take(market: Market, cheater: WorldNode, prize: Prize): Promise<void> {
+  const { chain } = market.world;
+  const { txid, index } = prize.output;
+  const there = chain.unspent({ txid, index }, { mempool: false });
+  if (there === undefined) return undo(market, cheater, prize);
+  const next = chain.tip.height + 1;
+  const spend = await wayOf(cheater, prize, { next, confirmed: next - there.confirmations });
+  // What shows a preimage can wait until the other side believes that it never will.
+  const waits =
+    market.setting.thiefWaits && (spend?.type === "received_fulfilled" || spend?.type === "offered_fulfilled");
+  if (spend === undefined || waits) return;
+  const raw = claim(cheater, prize, spend);
+  const type = raw && chain.submit(raw).type;
+  market.trace.note(`${cheater.name} claims ${toHex(txid).slice(0, 8)}/${index} as ${spend.type}: ${type}`);
+}
+
+/** As a miner, the cheater replaces the newest blocks by others with its own claim of what somebody else's had taken. */
+async function undo(market: Market, cheater: WorldNode, prize: Prize): Promise<void> {
+  const { chain, clock } = market.world;
+  const { txid, index } = prize.output;
+  const block = chain.blockAt(chain.tip.height - UNDONE + 1);
+  const isThere = block?.transactions.some(({ transaction }) =>
+    transaction.inputs.some((input) => input.index === index && equalBytes(input.txid, txid)),
+  );
+  if (!market.setting.thiefWaits || block === undefined || isThere !== true) return;
+  const confirmed = market.heightOf(txid);
+  const spend = confirmed === undefined ? undefined : await wayOf(cheater, prize, { next: block.height, confirmed });
+  if (spend?.type !== "received_fulfilled" && spend?.type !== "offered_fulfilled") return;
+  const raw = claim(cheater, prize, spend);
+  if (raw === undefined) return;
+  chain.invalidate(block);
+  const { ok } = chain.mine(1, { transactions: [raw] });
+  market.trace.note(`${cheater.name} undoes ${UNDONE} blocks for ${toHex(txid).slice(0, 8)}/${index}: ${ok}`);
+  chain.mine(UNDONE);
+  await clock.run();
 }
 
 async function wayOf(
   cheater: WorldNode,
-  { state, htlcs }: Loot,
-  { kind, htlcId, witnessScript: script }: ChainOutputRow,
+  { isOwn, output: { kind, witnessScript: script }, htlc, delay }: Prize,
   { next, confirmed }: { readonly next: number; readonly confirmed: number },
 ): Promise<Spend | undefined> {
-  const delay = state.terms.remote?.delay ?? 0;
   if (script === undefined || next < confirmed + delay) return undefined;
-  if (kind === "to_self") return { type: "to_self", script, delay };
-  const htlc = htlcs.find(({ id }) => id === htlcId);
+  if (kind === "to_self") return isOwn ? { type: "to_self", script, delay } : undefined;
   if (htlc === undefined) return undefined;
-  if (kind === "offered") {
-    return next > htlc.expiry ? { type: "offered_timeout", script, delay, expiry: htlc.expiry } : undefined;
+  const { expiry } = htlc;
+  // Its own offers come back, and those of the others' it takes with the preimage.
+  if (isOwn === (kind === "offered")) {
+    if (next <= expiry) return undefined;
+    return isOwn ? { type: "offered_timeout", script, delay, expiry } : { type: "received_timeout", script, expiry };
   }
-  const preimage = (await cheater.store.invoice(htlc.paymentHash))?.preimage;
-  return preimage === undefined ? undefined : { type: "received_fulfilled", script, delay, paymentPreimage: preimage };
+  const paymentPreimage = (await cheater.store.invoice(htlc.paymentHash))?.preimage;
+  if (paymentPreimage === undefined) return undefined;
+  return isOwn
+    ? { type: "received_fulfilled", script, delay, paymentPreimage }
+    : { type: "offered_fulfilled", script, paymentPreimage };
 }
 
-function claim({ world }: Market, cheater: WorldNode, { rows }: Loot, output: ChainOutputRow, spend: Spend): void {
+/** The transaction; undefined where the output is not worth it. */
+function claim(cheater: WorldNode, { channel, output }: Prize, spend: Spend): Uint8Array | undefined {
   const { signer, keys } = signing(cheater);
-  const key = keys.finalKey(rows.channel.index);
+  const key = keys.finalKey(channel);
   const { txid, index, amountSat } = output;
   const wanted: Claim = { txid, index, amountSat: amountSat as Satoshi, spend };
   const rate = Math.max(1_000, Math.min(30_000, Math.floor((Number(amountSat) * 1000) / 400)));
   const made = claimTransaction([wanted], payToWitnessPublicKeyHash(signer.publicKey(key)), rate);
-  if (!made.ok) return;
+  if (!made.ok) return undefined;
   const signature = signer.sign(key, claimSighash(made.value, 0, wanted));
   const inputs = made.value.inputs.map((input) => ({ ...input, witness: claimWitness(spend, signature) }));
-  const { type } = world.chain.submit(serializeTransaction({ ...made.value, inputs }, { witness: true }));
-  world.trace.note(`${cheater.name} claims ${toHex(txid).slice(0, 8)}/${index} as ${spend.type}: ${type}`);
+  return serializeTransaction({ ...made.value, inputs }, { witness: true });
 }

@@ -279,6 +279,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         find: "if (known !== undefined) return ok(known);",
         replace: "if (known !== undefined && known.id !== id) return ok(known);",
       },
+      { file: "src/node/node.ts", find: "await before?.catch(() => undefined);", replace: "" },
     ],
   },
   {

@@ -366,6 +366,20 @@ describe("events", () => {
 });
 
 describe("a mempool that is full", () => {
+  it("forgets what waits, blocks' transactions that came back too, and takes them again", () => {
+    const chain = newChain();
+    const coin = fund(chain, 20_000n);
+    chain.mine(1);
+    const raw = spend([coin], [19_000n]);
+    chain.submit(raw);
+    chain.mine(1);
+    chain.invalidate(chain.tip);
+    expect(chain.waiting()).toHaveLength(1);
+    chain.forgetWaiting();
+    expect(chain.waiting()).toHaveLength(0);
+    expect(chain.submit(raw).type).toBe("admitted");
+  });
+
   it("drops what pays less than its minimum, with what spends it, and takes nothing below", () => {
     const chain = newChain();
     const [coin, other] = [fund(chain, 50_000n), fund(chain, 50_000n)];

@@ -120,6 +120,11 @@ export class Chain {
     for (const entry of this.#mempool.drain()) if (pays(entry)) this.#readmit(entry, "waited");
   }
 
+  /** Nothing waits any more, as after a restart of a node that keeps no mempool: whoever wants it submits it again. */
+  forgetWaiting(): void {
+    this.#mempool.drain();
+  }
+
   /** The output if nothing spends it: in the best chain, and by default in the mempool too. */
   unspent(
     { txid, index }: Outpoint,
