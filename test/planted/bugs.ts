@@ -269,6 +269,18 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
     ],
   },
+  // Openings
+  {
+    name: "stranded-opening-left",
+    what: "a failed opening of two for which only the peer has all signatures holds our coins for ever",
+    edits: [
+      {
+        file: "src/core/payment-channel/dual-funding-end.ts",
+        find: "return signing.ok ? signing : NOTHING;",
+        replace: "return signing.ok ? NOTHING : NOTHING;",
+      },
+    ],
+  },
   // Payments
   {
     name: "paid-twice",
