@@ -46,7 +46,7 @@ import {
   LARGE_ANCHOR_SAT,
   LEAST_DUAL_DEPTH,
   maxOpeningFeeRate,
-  ownFeeRate,
+  openingFeeRate,
 } from "./policy.ts";
 import type { ChannelRow, DualFundingRow, FundingShareRow, TermsRow } from "./rows.ts";
 import { signCommitment, verifyCommitment } from "./snapshot.ts";
@@ -186,7 +186,7 @@ export function acceptDual(
   const ours = plannedContribution(context.policy, share.contributionSat, wishedSat);
   const amountSat = share.contributionSat + ours;
   const minDepth = depthOf(context.policy, amountSat);
-  const terms = ownTerms(context, index, { feeRate: ownFeeRate(context.fees, 0), minDepth, closeScript: undefined });
+  const terms = ownTerms(context, index, { feeRate: openingFeeRate(context.fees), minDepth, closeScript: undefined });
   const judged = judgeTerms(theirs, terms, index, context);
   if (!judged.ok) return judged;
   const distinct = judgeShare(share, []);

@@ -140,21 +140,37 @@ describe("the terms", () => {
     }
   });
 
-  it("[B2-8] [B2-44] a fee rate is between our floor and three times the estimate", () => {
+  it("[B2-8] [B2-44] a fee rate is between our floor and, of the peer's, what it could ask for later, of ours three times the estimate", () => {
     for (const judge of [answered, judged]) {
       const rate = (initialFeeRate: number) => judge(() => ({ initialFeeRate }));
       expect(rate(1_350)).toBeUndefined();
-      expect(rate(6_000)).toBeUndefined();
+      expect(rate(25_000)).toBeUndefined();
       const bad = { type: "remote_fee_rate_unreasonable", rule: "B2-8" };
       expect(rate(1_349)).toMatchObject({ ...bad, limit: 1_350, actual: 1_349 });
-      expect(rate(6_001)).toMatchObject({ ...bad, limit: 6_000, actual: 6_001 });
-      expect(rate(0xffff_ffff)).toMatchObject({ ...bad, limit: 6_000 });
+      expect(rate(25_001)).toMatchObject({ ...bad, limit: 25_000, actual: 25_001 });
+      expect(rate(0xffff_ffff)).toMatchObject({ ...bad, limit: 25_000 });
     }
     const bad = { type: "fee_rate_unreasonable", rule: "B2-44" };
     expect(beginning({ feeRate: 1_349 })).toMatchObject({ ...bad, limit: 1_350, actual: 1_349 });
     expect(beginning({ feeRate: 6_001 })).toMatchObject({ ...bad, limit: 6_000, actual: 6_001 });
     expect(beginning({ feeRate: 2_000.5 })?.type).toBe("fee_rate_unreasonable");
     expect(beginning({ feeRate: 6_000 })).toBeUndefined();
+  });
+
+  it("[B2-8] estimates may differ by a factor of 3.7, and one may have jumped, and the channel opens", () => {
+    const jumped = { nextBlock: 90_000, recent: { lowest: 9_000, highest: 90_000 } };
+    for (const [ours, theirs] of [
+      [{ nextBlock: 30_000 }, { nextBlock: 8_200 }],
+      [{ nextBlock: 8_200 }, { nextBlock: 30_000 }],
+      [jumped, { nextBlock: 6_000 }],
+      [{ nextBlock: 6_000 }, jumped],
+    ] as const) {
+      const pair = new ChannelPair();
+      pair.alice.fees = { ...FEES, ...ours };
+      pair.bob.fees = { ...FEES, ...theirs };
+      pair.open();
+      expect([pair.alice.channel.stage.stage, pair.bob.channel.stage.stage]).toEqual(["open", "open"]);
+    }
   });
 
   it("[B2-44] a missing estimate counts as the larger of fallback and floor", () => {

@@ -16,7 +16,7 @@ import type { ChannelError } from "./errors.ts";
 import { firstCommitments } from "./first-commitments.ts";
 import type { Context, Effect, Input } from "./input.ts";
 import { moveTo, NOTHING, type Step, type StepResult, send, step, tell, unexpected, violation } from "./outcome.ts";
-import { estimatedFeeRate, LARGE_ANCHOR_SAT, ownFeeRate } from "./policy.ts";
+import { estimatedFeeRate, LARGE_ANCHOR_SAT, openingFeeRate } from "./policy.ts";
 import type { ChannelRow, FundingRow } from "./rows.ts";
 import { signCommitment, verifyCommitment } from "./snapshot.ts";
 import { type ChannelState, hasLostAnchor, newChannelState } from "./state.ts";
@@ -111,7 +111,7 @@ export function accept(
     createdAt: context.now,
     createdHeight: context.height,
   };
-  const asked = { feeRate: ownFeeRate(context.fees, 0), minDepth: context.policy.minDepth, closeScript: undefined };
+  const asked = { feeRate: openingFeeRate(context.fees), minDepth: context.policy.minDepth, closeScript: undefined };
   const terms = ownTerms(context, row.index, asked);
   const judged = judgeTerms(message, terms, index, context);
   if (!judged.ok) return judged;

@@ -118,7 +118,7 @@ export function ownFeeRate(fees: FeeEstimate, htlcs: number): number {
   return Math.ceil(estimatedFeeRate(fees) * (htlcs > 14 ? 2.7 : 2));
 }
 
-/** The highest opening rate that we accept from a peer. Spec: B2-8. */
+/** The highest rate at which our user may open a channel, and at which we have a part in a funding transaction. Spec: B2-44, LS-1. */
 export function maxOpeningFeeRate(fees: FeeEstimate): number {
   return Math.max(3 * estimatedFeeRate(fees), ownFeeRate(fees, 0));
 }
@@ -145,6 +145,18 @@ const ALWAYS_ACCEPTED_FEE_RATE = 25_000;
 export function wantedFeeRate(fees: FeeEstimate, rates: FeeRates, htlcs: number): number {
   const lowest = Math.max(fees.recent?.lowest ?? estimatedFeeRate(fees), feeRateFloor(fees));
   return Math.min(ownFeeRate(fees, htlcs), Math.max(Math.floor(5 * lowest), ALWAYS_ACCEPTED_FEE_RATE, rates.remote));
+}
+
+const NO_RATES: FeeRates = { local: 0, remote: 0 };
+
+/** Our first commitment's rate, where nobody says otherwise: as of any later one, but that no peer asks for anything yet. */
+export function openingFeeRate(fees: FeeEstimate): number {
+  return wantedFeeRate(fees, NO_RATES, 0);
+}
+
+/** The highest rate that a peer's first commitment may have: what it may ask for later, or estimates that differ by half could open nothing. Spec: B2-8. */
+export function maxRemoteOpeningFeeRate(fees: FeeEstimate): number {
+  return maxUpdateFeeRate(fees, NO_RATES);
 }
 
 /** What it should not be far above: by the highest estimate of the last half hour, so that a dip changes nothing. */

@@ -8,7 +8,7 @@ import type { ChannelError } from "./errors.ts";
 import type { Context } from "./input.ts";
 import { violation } from "./outcome.ts";
 import { ownRevocationHash } from "./own-revocation.ts";
-import { feeRateFloor, maxOpeningFeeRate, ownFeeRate, reserveSat } from "./policy.ts";
+import { feeRateFloor, maxOpeningFeeRate, maxRemoteOpeningFeeRate, openingFeeRate, reserveSat } from "./policy.ts";
 import type { ChannelRow, TermsRow } from "./rows.ts";
 import { lockOf } from "./state.ts";
 
@@ -37,7 +37,7 @@ export function judgeWish(wish: Wish, { policy, fees }: Context): Result<number,
   if (amountSat < policy.minAmountSat) {
     return violation("amount_out_of_range", "B2-46", { limit: policy.minAmountSat, actual: amountSat });
   }
-  const feeRate = wish.feeRate ?? ownFeeRate(fees, 0);
+  const feeRate = wish.feeRate ?? openingFeeRate(fees);
   const lowest = feeRateFloor(fees);
   const highest = maxOpeningFeeRate(fees);
   if (!Number.isInteger(feeRate) || feeRate < lowest || feeRate > highest) {
@@ -121,7 +121,7 @@ export function judgeTerms(
     return violation("remote_min_depth_unreasonable", "B2-8", { limit: policy.maxMinDepth, actual: message.minDepth });
   }
   const lowest = feeRateFloor(fees);
-  const highest = maxOpeningFeeRate(fees);
+  const highest = maxRemoteOpeningFeeRate(fees);
   if (message.initialFeeRate < lowest || message.initialFeeRate > highest) {
     const limit = message.initialFeeRate < lowest ? lowest : highest;
     return violation("remote_fee_rate_unreasonable", "B2-8", { limit, actual: message.initialFeeRate });
