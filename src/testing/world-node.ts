@@ -75,6 +75,8 @@ export class WorldNode {
   store: MemoryStore;
   /** Of its next life, beside that of the world. */
   policy: Partial<ChannelPolicy> = {};
+  /** What its own view of the chain makes of the fee estimate from now on: nodes of different owners never quite agree. */
+  feeFactor = 1;
   /** The newest backup that it wrote, where the world has backups. */
   backup: Uint8Array | undefined;
   /** Throws to have writing a backup fail. */
@@ -126,7 +128,7 @@ export class WorldNode {
   /** Starts it on what its store has, and listens. Rejects where it could not: something crashed it, say. */
   async start(): Promise<void> {
     const { clock, network, chain, taps } = this.world;
-    const view = embeddedChain(chain, clock);
+    const view = this.view(embeddedChain(chain, clock));
     const bytes = (length: number) => {
       return sha256(new TextEncoder().encode(`${this.world.seed} ${this.name} ${this.made++}`)).slice(0, length);
     };
@@ -155,6 +157,16 @@ export class WorldNode {
     this.live = started;
     this.old = started;
     await started.listen(this.address);
+  }
+
+  private view(chain: BitcoinChain): BitcoinChain {
+    return {
+      ...chain,
+      feeEstimate: async (blocks) => {
+        const rate = await chain.feeEstimate(blocks);
+        return rate === undefined ? undefined : Math.round(rate * this.feeFactor);
+      },
+    };
   }
 
   private heard(life: number, event: NodeEvent): void {

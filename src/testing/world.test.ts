@@ -70,6 +70,18 @@ describe("a world", () => {
     expect(bob.up).toBeUndefined();
   });
 
+  it("has each node see fees in its own way", async () => {
+    const world = await worldOfTwo();
+    const [alice, bob] = [world.node("alice"), world.node("bob")];
+    world.chain.feeEstimate = 20_000;
+    bob.feeFactor = 0.5;
+    await world.mine(1);
+    const [ours = 0n, theirs = 0n] = [alice, bob].map(({ node }) => node.explain(0)?.forceClose?.claimFeesSat);
+    expect(ours).toBeGreaterThan(0n);
+    expect(2n * theirs - ours).toBeLessThanOrEqual(1n);
+    expect(2n * theirs - ours).toBeGreaterThanOrEqual(0n);
+  });
+
   it("hides peers from each other while they are cut off, and delivers late", async () => {
     const world = await worldOfTwo();
     const [alice, bob] = [world.node("alice"), world.node("bob")];

@@ -84,7 +84,7 @@ export class NodeBooks {
     if (told !== sum) throw this.broken(`the wallet says ${told}, the chain has ${sum} for its keys`);
   }
 
-  /** What leaves the wallet goes into the node's channels, back to it, or is a fee at a rate that was asked for. */
+  /** What leaves the wallet goes into the node's channels, where its user sends it, back to it, or is a fee at a rate that was asked for. */
   checkSpends(anchors: ReadonlyMap<string, bigint>): void {
     for (const [txid, { transaction }] of this.chain.transactions) {
       const inputs = transaction.inputs.map((input) => this.chain.source(input));
@@ -98,10 +98,44 @@ export class NodeBooks {
         0n,
       );
       const locked = transaction.outputs.reduce((sum, _, index) => sum + (anchors.get(`${txid}:${index}`) ?? 0n), 0n);
-      const fee = taken - back - locked;
+      const sent = transaction.outputs.reduce(
+        (sum, { script, amountSat }) => sum + (this.sentTo(script) === undefined ? 0n : amountSat),
+        0n,
+      );
+      const fee = taken - back - locked - sent;
       const most = (BigInt(virtualSize(transaction)) * BigInt(this.market.highestEstimate) * 3n) / 1000n;
       if (fee < 0n || fee > most) throw this.broken(`pays ${fee} for ${txid}, which may cost ${most}`);
     }
+  }
+
+  private sentTo(script: Uint8Array) {
+    return this.market.sent.find((sent) => sent.node === this.node && equalBytes(sent.script, script));
+  }
+
+  /** Each withdrawal is there as it was reported: once, and whole; or not at all. */
+  checkWithdrawals(): void {
+    for (const { node, script, amountSat, said } of this.market.sent) {
+      if (node !== this.node) continue;
+      const paid = [...this.chain.transactions].flatMap(([txid, { transaction }]) =>
+        transaction.outputs.filter((output) => equalBytes(output.script, script)).map((output) => ({ txid, output })),
+      );
+      const problem = (text: string) => this.broken(`its withdrawal of ${amountSat} sat ${text}`);
+      if (paid.length > 1) throw problem(`is on the chain ${paid.length} times`);
+      const [found] = paid;
+      if (said === "refused" && found !== undefined) throw problem("was refused, and is on the chain");
+      if (amountSat !== "all" && found !== undefined && found.output.amountSat !== amountSat) {
+        throw problem(`pays ${found.output.amountSat}`);
+      }
+      if (typeof said === "string") continue;
+      const txid = toHex(said.txid);
+      if (found === undefined ? !this.toldConflict(txid) : found.txid !== txid)
+        throw problem("was made, and is not there");
+    }
+  }
+
+  private toldConflict(txid: string): boolean {
+    const told = this.node.events.filter((event) => event.type === "withdrawal" && toHex(event.txid) === txid);
+    return told.some((event) => event.type === "withdrawal" && event.state === "conflicted");
   }
 
   /** In a channel that has gone on: all, to the millisatoshi. */

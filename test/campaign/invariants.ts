@@ -17,8 +17,6 @@ export function checkNews(market: Market): void {
 function checkEvent(market: Market, node: WorldNode, event: NodeEvent): void {
   switch (event.type) {
     case "violation":
-      // Of an opening while fees jump: who sees the old estimate takes the new rate for an abuse.
-      if (market.hasStorms && /\[B2-8\]/.test(event.problem)) return;
       if (market.isHonest(market.nodeOf(event.peer))) {
         throw new Broken("no honest node accuses another", `${node.name}: ${event.problem}`);
       }
@@ -185,6 +183,7 @@ async function checkMoney(market: Market): Promise<void> {
   for (const node of market.honest) {
     const books = new NodeBooks(market, chain, node, await scriptsOf(node));
     books.checkWallet();
+    books.checkWithdrawals();
     const anchors = new Map<string, bigint>();
     for (const channel of node.node.channels()) {
       const begun = await begunWith(node, channel);

@@ -1,4 +1,4 @@
-import { assertNever } from "../../src/core/base/index.ts";
+import { assertNever, sat } from "../../src/core/base/index.ts";
 import {
   type MessageTrouble,
   pick,
@@ -105,6 +105,10 @@ const TRANSPORT: Record<string, Kind> = {
     const { node, channel } = pick(random, seats);
     node.up?.setFeeRate(channel.channel, 8_000 + random(15_000)).catch(() => undefined);
   },
+  withdraw: (market, random) => {
+    const amountSat = random(10) === 0 ? ("all" as const) : sat(5_000n + BigInt(random(300_000)));
+    market.withdraw(someone(market, random), amountSat);
+  },
   close: (market, random) => {
     const seats = market.openSeats();
     if (seats.length === 0) return;
@@ -189,6 +193,7 @@ const TRANSPORT_WEIGHTS = {
   block: 6,
   reorganise: 1,
   setFee: 1,
+  withdraw: 1,
   close: 1,
 };
 

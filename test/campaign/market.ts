@@ -43,6 +43,15 @@ export type Attempt = {
   said: "nothing" | "taken" | "refused";
 };
 
+/** What a node sends from its wallet, each to a script of its own. */
+export type Sent = {
+  readonly node: WorldNode;
+  readonly script: Uint8Array;
+  readonly amountSat: Satoshi | "all";
+  /** As of an attempt to pay. */
+  said: "nothing" | "refused" | { readonly txid: Uint8Array };
+};
+
 export type Invoice = { readonly owner: WorldNode; readonly paymentHash: PaymentHash; readonly amountMsat: Msat };
 
 /** An open channel from one of its ends. */
@@ -54,6 +63,7 @@ export class Market {
   readonly world: World;
   readonly invoices: Invoice[] = [];
   readonly attempts: Attempt[] = [];
+  readonly sent: Sent[] = [];
   /** Who does what no honest node would. */
   readonly cheater: WorldNode | undefined;
   /** Who runs, or ran, on old data. */
@@ -145,6 +155,7 @@ export class Market {
   /** Everybody runs, has coins, and has channels with those that the setting says. */
   async begin(): Promise<this> {
     const { world, setting } = this;
+    for (const [at, node] of world.nodes.entries()) node.feeFactor = setting.feeFactors[at] ?? 1;
     this.estimate(setting.estimate);
     await world.start();
     for (const node of world.nodes) {
@@ -166,13 +177,8 @@ export class Market {
     return this;
   }
 
-  /** Whether fees jump in this world. */
-  get hasStorms(): boolean {
-    return this.setting.theme === "endings";
-  }
-
   estimate(rate: number): void {
-    this.highestEstimate = Math.max(this.highestEstimate, rate);
+    this.highestEstimate = Math.max(this.highestEstimate, Math.round(rate * Math.max(...this.setting.feeFactors)));
     this.world.chain.feeEstimate = rate;
   }
 
@@ -185,6 +191,22 @@ export class Market {
       ...(dual ? { dual: { wishedContributionSat: CONTRIBUTION_SAT } } : { pushMsat: PUSH_MSAT }),
     };
     a.up?.openChannel(b.nodeId, request).catch(() => undefined);
+  }
+
+  /** Sends something from a node's wallet. */
+  withdraw(node: WorldNode, amountSat: Satoshi | "all"): void {
+    const { up } = node;
+    if (up === undefined) return;
+    const script = Uint8Array.of(0, 20, ...new Uint8Array(20).fill(9));
+    new DataView(script.buffer).setUint32(2, this.sent.length);
+    const sent: Sent = { node, script, amountSat, said: "nothing" };
+    this.sent.push(sent);
+    up.withdraw(script, amountSat).then(
+      (said) => {
+        sent.said = said.ok ? { txid: said.value } : "refused";
+      },
+      () => undefined,
+    );
   }
 
   /** Channels of nodes that are up, from either end, in the order of nodes and numbers. */
@@ -416,6 +438,7 @@ export class Market {
     for (const node of this.world.nodes) {
       if (this.gone.has(node)) continue;
       if (node.up === undefined) return false;
+      if (node.up.withdrawals().some(({ state }) => state === "unconfirmed") && this.isHonest(node)) return false;
       if (node !== this.cheater && !node.up.channels().every((channel) => this.isChannelSettled(channel))) return false;
     }
     for (const { id, payer } of this.attempts) {

@@ -30,6 +30,8 @@ export type Setting = {
   readonly window: number;
   /** Satoshi per 1000 virtual bytes. */
   readonly estimate: number;
+  /** What each node's view of the chain makes of that: no two differ by more than a factor of 2. */
+  readonly feeFactors: readonly number[];
   /** Coins of each node. */
   readonly coins: number;
   /** What the cheater is good at: old commitments, or messages. */
@@ -86,5 +88,6 @@ export function settingOf(seed: number): Setting {
     steps: 40 + random(50),
     usersWait: random(2) === 0 && theme === "cheater",
     thiefWaits: random(2) === 0 && theme === "cheater",
+    feeFactors: names.map(() => (71 + random(71)) / 100),
   };
 }
