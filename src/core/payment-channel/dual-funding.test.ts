@@ -154,6 +154,25 @@ describe("the four messages", () => {
     expect(of({ wishedSat: 400_000n, policy: { maxAmountSat: 1_000_000n as Satoshi } })).toBe(400_000n);
   });
 
+  it("[LS-1] give nothing to a transaction that is dear by the responder's estimate, as after a jump", () => {
+    // FEES has an estimate of 2,000.
+    for (const [nextBlock, gives] of [
+      [6_000, true],
+      [6_001, false],
+      [90_000, false],
+    ] as const) {
+      const pair = new DualPair();
+      pair.alice.fees = { ...pair.alice.fees, nextBlock, recent: { lowest: 2_000, highest: nextBlock } };
+      must(pair.request());
+      expect(pair.next("alice", "funding_request").feeRate).toBe(Math.min(nextBlock, 25_000));
+      must(pair.take());
+      must(pair.check("bob"));
+      expect(pair.bob.tells.some(({ type }) => type === "contribute")).toBe(gives);
+      expect(pair.bob.channel.stage.failure).toBeUndefined();
+      if (!gives) expect(pair.next("bob", "funding_response").share.contributionSat).toBe(0n);
+    }
+  });
+
   it("[LS-21] count the requester as the initiator", () => {
     const pair = new DualPair().signComplete();
     expect(pair.alice.channel.channel.initiator).toBe("local");
@@ -273,10 +292,11 @@ describe("what a peer brings", () => {
     expect(answered(withTerms({ pushMsat: 1n as OpenChannel["pushMsat"] }))?.rule).toBe("B2-9");
   });
 
-  it("[LS-1] has a fee rate between what is relayed and three times the estimate", () => {
+  it("[LS-1] has a fee rate between what is relayed and what could be asked for commitments", () => {
     const bad = { type: "remote_fee_rate_unreasonable", rule: "LS-1" };
     expect(taken(() => ({ feeRate: 999 }))).toMatchObject({ ...bad, limit: 1_000, actual: 999 });
-    expect(taken(() => ({ feeRate: 6_001 }))).toMatchObject({ ...bad, limit: 6_000, actual: 6_001 });
+    expect(taken(() => ({ feeRate: 25_001 }))).toMatchObject({ ...bad, limit: 25_000, actual: 25_001 });
+    expect(taken(() => ({ feeRate: 25_000 }))).toBeUndefined();
     expect(taken(() => ({ feeRate: 1_000 }))).toBeUndefined();
   });
 

@@ -42,10 +42,10 @@ import type { Begun, OpenRequest } from "./opening.ts";
 import { end, moveTo, NOTHING, type StepResult, send, step, tell, tells, unexpected, violation } from "./outcome.ts";
 import {
   type ChannelPolicy,
-  estimatedFeeRate,
   LARGE_ANCHOR_SAT,
   LEAST_DUAL_DEPTH,
   maxOpeningFeeRate,
+  maxRemoteOpeningFeeRate,
   openingFeeRate,
 } from "./policy.ts";
 import type { ChannelRow, DualFundingRow, FundingShareRow, TermsRow } from "./rows.ts";
@@ -62,11 +62,6 @@ import {
   revocationHashChanges,
   termsChanges,
 } from "./terms.ts";
-
-/** The fee rate at which a funding transaction is made and its coins are chosen. */
-export function fundingFeeRate(context: Pick<Context, "fees">): number {
-  return estimatedFeeRate(context.fees);
-}
 
 export type DualRequest = Omit<OpenRequest, "amountSat"> & {
   /** What the wallet reserved for us. */
@@ -178,7 +173,7 @@ export function acceptDual(
     createdHeight: context.height,
   };
   const { relay } = context.fees;
-  const highest = maxOpeningFeeRate(context.fees);
+  const highest = maxRemoteOpeningFeeRate(context.fees);
   if (feeRate < relay || feeRate > highest) {
     const limit = feeRate < relay ? relay : highest;
     return violation("remote_fee_rate_unreasonable", "LS-1", { limit, actual: feeRate, detail: "funding transaction" });
@@ -221,8 +216,10 @@ export function inputsChecked(state: ChannelState, inputs: readonly CheckedInput
   }
   if (local !== undefined) return askForSignatures(state, local);
   const amountSat = plannedContribution(context.policy, remote.contributionSat, state.dualFunding?.wishedSat ?? 0n);
-  if (amountSat === 0n) return contributed(state, NO_SHARE, context);
-  return step([], [tell({ type: "contribute", amountSat, feeRate: state.dualFunding?.feeRate ?? 0 })]);
+  const feeRate = state.dualFunding?.feeRate ?? 0;
+  // What is dear by our estimate is for the requester alone to pay.
+  if (amountSat === 0n || feeRate > maxOpeningFeeRate(context.fees)) return contributed(state, NO_SHARE, context);
+  return step([], [tell({ type: "contribute", amountSat, feeRate })]);
 }
 
 const NO_SHARE: FundingShare = { contributionSat: 0n, inputs: [], changeScript: undefined };

@@ -1,6 +1,6 @@
 export { apply, type ChannelChange } from "./changes.ts";
 export { endpointMargin } from "./deadlines.ts";
-export { acceptDual, beginDual, type DualRequest, fundingFeeRate } from "./dual-funding.ts";
+export { acceptDual, beginDual, type DualRequest } from "./dual-funding.ts";
 export { isUnsignedDual } from "./dual-funding-end.ts";
 export { unconfirmedSweeps } from "./enforcement.ts";
 export {
@@ -41,7 +41,7 @@ export type { ChannelEvent, Context, Effect, Input, Tell } from "./input.ts";
 export { accept, type Begun, begin, type OpenRequest } from "./opening.ts";
 export type { Step, StepResult } from "./outcome.ts";
 export { ownRevocationHash } from "./own-revocation.ts";
-export { type ChannelPolicy, DEFAULT_POLICY, type FeeEstimate } from "./policy.ts";
+export { type ChannelPolicy, DEFAULT_POLICY, type FeeEstimate, fundingFeeRate } from "./policy.ts";
 export { restoredStage } from "./recovery.ts";
 export {
   type AnchorSpendKind,

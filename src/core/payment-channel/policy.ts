@@ -118,7 +118,7 @@ export function ownFeeRate(fees: FeeEstimate, htlcs: number): number {
   return Math.ceil(estimatedFeeRate(fees) * (htlcs > 14 ? 2.7 : 2));
 }
 
-/** The highest rate at which our user may open a channel, and at which we have a part in a funding transaction. Spec: B2-44, LS-1. */
+/** The highest rate at which our user may open a channel, and at which we put something into a funding transaction. Spec: B2-44, LS-1. */
 export function maxOpeningFeeRate(fees: FeeEstimate): number {
   return Math.max(3 * estimatedFeeRate(fees), ownFeeRate(fees, 0));
 }
@@ -143,8 +143,18 @@ const ALWAYS_ACCEPTED_FEE_RATE = 25_000;
  * hour, as a peer whose estimate lags behind would take more for an abuse; or what the peer asks for itself.
  */
 export function wantedFeeRate(fees: FeeEstimate, rates: FeeRates, htlcs: number): number {
+  return Math.min(ownFeeRate(fees, htlcs), Math.max(acceptableFeeRate(fees), rates.remote));
+}
+
+/** What a peer takes for no abuse though its estimate lags behind a jump that we have seen. */
+function acceptableFeeRate(fees: FeeEstimate): number {
   const lowest = Math.max(fees.recent?.lowest ?? estimatedFeeRate(fees), feeRateFloor(fees));
-  return Math.min(ownFeeRate(fees, htlcs), Math.max(Math.floor(5 * lowest), ALWAYS_ACCEPTED_FEE_RATE, rates.remote));
+  return Math.max(Math.floor(5 * lowest), ALWAYS_ACCEPTED_FEE_RATE);
+}
+
+/** The rate at which a funding transaction of two is made and its coins are chosen. Spec: LS-1. */
+export function fundingFeeRate({ fees }: { readonly fees: FeeEstimate }): number {
+  return Math.min(estimatedFeeRate(fees), acceptableFeeRate(fees));
 }
 
 const NO_RATES: FeeRates = { local: 0, remote: 0 };
@@ -154,7 +164,7 @@ export function openingFeeRate(fees: FeeEstimate): number {
   return wantedFeeRate(fees, NO_RATES, 0);
 }
 
-/** The highest rate that a peer's first commitment may have: what it may ask for later, or estimates that differ by half could open nothing. Spec: B2-8. */
+/** The highest rate that a peer's first commitment or funding transaction may have: what it may ask for later, or estimates that differ by half could open nothing. Spec: B2-8. */
 export function maxRemoteOpeningFeeRate(fees: FeeEstimate): number {
   return maxUpdateFeeRate(fees, NO_RATES);
 }
