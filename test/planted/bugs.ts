@@ -281,6 +281,18 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
     ],
   },
+  // The wallet
+  {
+    name: "withdrawals-given-once",
+    what: "a withdrawal that the chain's node lost, or could not take, is never given to it again",
+    edits: [
+      {
+        file: "src/node/chain-duties.ts",
+        find: "for (const txid of wallet.withdrawals.due()) await this.giveWithdrawalAgain(txid);",
+        replace: "",
+      },
+    ],
+  },
   // Payments
   {
     name: "paid-twice",
