@@ -396,9 +396,11 @@ export class Market {
       // Long enough for everybody to be found again, and now and then for a peer that says nothing.
       if (round < 5) await world.advance(5_000);
       else await world.advance(round % 20 === 15 ? 700_000 : 500);
-      if (round % 5 === 3) this.leave((peer) => this.gone.has(peer));
-      // A channel that old data know nothing of is never heard of again.
-      if (round === 30) this.leave((peer) => this.stale.has(peer));
+      if (round % 5 === 3) this.leave(({ peer }) => this.gone.has(peer));
+      // A channel that old data know nothing of is never heard of again; and a cheater whose authenticate never came answers pings for ever.
+      if (round === 30) {
+        this.leave(({ peer, channel }) => this.stale.has(peer) || (peer === cheater && !channel.peerReady));
+      }
       await this.thieve?.();
       if (round > 3 && (await this.isSettled()) && left-- <= 0) return;
       await world.mine(1);
@@ -407,11 +409,12 @@ export class Market {
   }
 
   /** Users end their channels with who does not answer any more. */
-  private leave(isLeft: (peer: WorldNode) => boolean): void {
+  private leave(isLeft: (seat: Seat) => boolean): void {
     const { height } = this.world.chain.tip;
-    for (const { node, peer, channel } of this.seats(this.honest)) {
+    for (const seat of this.seats(this.honest)) {
+      const { node, peer, channel } = seat;
       const { stage, liveHtlcs } = channel;
-      if (!isLeft(peer) || stage === "failed" || this.isChannelSettled(channel)) continue;
+      if (!isLeft(seat) || stage === "failed" || this.isChannelSettled(channel)) continue;
       if (this.setting.usersWait && liveHtlcs.some(({ expiry }) => height < expiry + PATIENCE)) continue;
       const late = liveHtlcs.find(({ direction, inLocal }) => direction === "outgoing" && inLocal);
       if (this.setting.usersWait && late !== undefined) {
