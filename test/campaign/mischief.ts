@@ -81,19 +81,22 @@ export function swallow(market: Market, random: RandomNumbers): void {
 
 /**
  * Over each of its channels the cheater pays and is paid, and from some message on it says nothing: from the first preimage that it hears,
- * or after a few. HTLCs stay wherever they are then.
+ * from the first that it would tell, or after a few messages. HTLCs stay wherever they are then.
  */
 export async function lastWords(market: Market, cheater: WorldNode): Promise<void> {
   const { world, setting } = market;
   const random = randomNumbers(subSeed(setting.seed, "last words"));
   await market.revive();
   await world.advance(10_000);
-  const listens = random(2) === 0;
-  let left = listens ? Number.POSITIVE_INFINITY : random(24);
+  const until = pick(random, ["heard", "told", "counted"]);
+  let left = until === "counted" ? random(16) : Number.POSITIVE_INFINITY;
   cheater.tap = {
-    sending: (_, message) => (left-- > 0 ? [message.slice()] : []),
+    sending: (_, message) => {
+      if (until === "told" && tellsPreimage(message)) left = 0;
+      return left-- > 0 ? [message.slice()] : [];
+    },
     receiving: (_, message) => {
-      if (listens && tellsPreimage(message)) left = 0;
+      if (until === "heard" && tellsPreimage(message)) left = 0;
       return true;
     },
   };
