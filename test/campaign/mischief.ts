@@ -101,7 +101,8 @@ export async function lastWords(market: Market, cheater: WorldNode): Promise<voi
     },
   };
   for (const seat of market.openSeats()) {
-    if (!market.isOfCheater(seat)) continue;
+    // Not always both ways: what one side may lose by waiting ends the channel for what the other has in it too.
+    if (!market.isOfCheater(seat) || random(3) === 0) continue;
     const amount = pick(random, [5_000_000n, 20_000_999n, 60_000_000n]) as Msat;
     market.payInvoice(seat, { amount, paid: amount, expiry: market.expiry(random, seat), twice: false });
   }
