@@ -190,7 +190,7 @@ async function checkMoney(market: Market): Promise<void> {
       if (channel.funding !== undefined && begun !== undefined) {
         anchors.set(`${toHex(channel.funding.txid)}:${channel.funding.outputIndex}`, begun.contributedSat);
       }
-      if (channel.stage === "abandoned" || begun === undefined) continue;
+      if (channel.stage === "abandoned" || market.waitsForAnchor(channel) || begun === undefined) continue;
       const owed = await books.owed(channel, begun.msat);
       if (channel.stage === "open") books.checkOpen(channel, owed);
       else if (channel.stage === "closed" || channel.stage === "buried") await books.checkEnded(channel, owed);

@@ -450,7 +450,18 @@ export class Market {
     return true;
   }
 
-  private isChannelSettled({ stage, liveHtlcs, peerReady, closing, stale, funding }: ChannelSummary): boolean {
+  /**
+   * Failed before its one funder, the peer, gave the anchor to the network: it is waited for 2,016 blocks, longer than a world lasts. Of two
+   * funders' channels none begins with this balance.
+   */
+  waitsForAnchor({ stage, initiator, funding, localMsat }: ChannelSummary): boolean {
+    const isMissing = stage === "failed" && funding !== undefined && funding.confirmedHeight === undefined;
+    return isMissing && initiator === "remote" && localMsat === PUSH_MSAT;
+  }
+
+  private isChannelSettled(channel: ChannelSummary): boolean {
+    const { stage, liveHtlcs, peerReady, closing, stale, funding } = channel;
+    if (this.waitsForAnchor(channel)) return true;
     if (stage === "open") return liveHtlcs.length === 0 && peerReady && !closing;
     // A copy from before the peer named the anchor: what spends it can't be known for what it is.
     if (stale && funding === undefined) return true;
