@@ -1,5 +1,5 @@
 import { equalBytes, type Txid, toHex } from "../core/base/index.ts";
-import { serializeTransaction, type Transaction } from "../core/bitcoin/index.ts";
+import { parseTransaction, serializeTransaction, type Transaction } from "../core/bitcoin/index.ts";
 import { type Input, lastWord, type Side, unconfirmedSweeps } from "../core/payment-channel/index.ts";
 import type { Outpoint } from "../ports/bitcoin-chain.ts";
 import { type Store, StoreError } from "../ports/store.ts";
@@ -23,6 +23,8 @@ export class ChannelsOnChain {
     readonly surroundings: () => Surroundings;
     readonly events: Events;
     readonly published: Store["published"];
+    /** The transaction of a block because of which an input of this one of ours can't come to be. The block is the wallet's already. */
+    readonly lostTo: (transaction: Transaction) => Txid | undefined;
     /** Gives the rows of the revoked commitment of that number to the channel. */
     readonly giveEvidence: (runner: ChannelRunner, number: number, rows: PublishedRows) => Promise<void>;
   };
@@ -46,20 +48,36 @@ export class ChannelsOnChain {
     this.failures.delete(runner);
   }
 
-  /** Inputs of the funding transactions of two that are not in a block, by outpoint. */
+  /** Inputs that we know of funding transactions that are not in a block, by outpoint. */
   private fundingInputs(): Map<string, FundingClaim[]> {
     const claims = new Map<string, FundingClaim[]>();
-    for (const runner of this.options.live()) {
-      const { dualFunding, funding, fundingShares } = runner.state;
-      if (dualFunding === undefined || funding?.confirmedHeight !== undefined) continue;
-      for (const side of ["local", "remote"] as const) {
-        for (const input of fundingShares[side]?.inputs ?? []) {
-          const key = outpointKey(input);
-          claims.set(key, [...(claims.get(key) ?? []), { runner, side }]);
-        }
+    const add = (runner: ChannelRunner, side: Side, inputs: readonly Outpoint[]) => {
+      for (const input of inputs) {
+        const key = outpointKey(input);
+        claims.set(key, [...(claims.get(key) ?? []), { runner, side }]);
       }
+    };
+    for (const runner of this.options.live()) {
+      const { fundingShares, funding } = runner.state;
+      if (funding?.confirmedHeight !== undefined) continue;
+      add(runner, "local", fundingShares.local?.inputs ?? ownAnchor(runner)?.inputs ?? []);
+      add(runner, "remote", fundingShares.remote?.inputs ?? []);
     }
     return claims;
+  }
+
+  /** Ends, in time, what a block took the ground from: anchors of our own that spend what nobody can make any more. */
+  private seekLostOrigins(batch: Batch, height: number): void {
+    for (const runner of this.options.live()) {
+      const { funding } = runner.state;
+      if (funding === undefined || funding.confirmedHeight !== undefined || funding.conflictHeight !== undefined)
+        continue;
+      const anchor = ownAnchor(runner);
+      const txid = anchor && this.options.lostTo(anchor);
+      if (txid === undefined) continue;
+      runner.run(batch, { type: "funding_conflict", height });
+      batch.afterCommit(() => this.tellConflict({ runner, side: "local" }, txid, height));
+    }
   }
 
   private tellConflict({ runner, side }: FundingClaim, txid: Txid, height: number | undefined): void {
@@ -84,6 +102,7 @@ export class ChannelsOnChain {
         batch.afterCommit(() => this.tellConflict(conflict, seen.txid, height));
       }
     }
+    this.seekLostOrigins(batch, height);
     for (const runner of this.options.live()) {
       runner.run(batch, { type: "block" });
       runner.touch(batch);
@@ -148,7 +167,7 @@ export class ChannelsOnChain {
       }
       if (anchorSpend?.height === height) runner.run(batch, { type: "anchor_unspent" });
       if (funding?.confirmedHeight === height) runner.run(batch, { type: "funding_unconfirmed" });
-      if (runner.state.dualFunding?.conflictHeight === height) {
+      if (funding?.conflictHeight === height) {
         runner.run(batch, { type: "funding_conflict", height: undefined });
       }
     }
@@ -174,10 +193,18 @@ function broadcastsOf(state: ChannelRunner["state"], context: Pick<Surroundings,
   const { funding, anchorSpend } = state;
   const hasSignature = state.commitments.local?.signature !== undefined;
   const funds = state.dualFunding?.cancellation ?? funding?.transaction;
-  const undecided = funding?.confirmedHeight === undefined && state.dualFunding?.conflictHeight === undefined;
+  const undecided = funding?.confirmedHeight === undefined && funding?.conflictHeight === undefined;
   const anchor = undecided && hasSignature && !state.stage.stale ? funds : undefined;
   const spent = anchorSpend?.height === undefined ? [lastWord(state, context)] : unconfirmedSweeps(state);
   return [anchor, ...spent].filter((transaction) => transaction !== undefined);
+}
+
+/** The transaction that funds the channel where it is not in a block and we alone made it. */
+function ownAnchor({ state: { channel, dualFunding, funding } }: ChannelRunner): Transaction | undefined {
+  if (channel.initiator !== "local" || dualFunding !== undefined || funding?.transaction === undefined)
+    return undefined;
+  const parsed = parseTransaction(funding.transaction);
+  return parsed.ok ? parsed.value : undefined;
 }
 
 /** A channel that needs an output to be unspent, and whose input it is. */

@@ -147,6 +147,7 @@ export class Channels {
       surroundings,
       events,
       published,
+      lostTo: (transaction) => this.wallet.lostTo(transaction),
       giveEvidence: (runner, number, rows) =>
         submit((batch) => void runner.run(batch, { type: "evidence", number, ...rows })),
     });

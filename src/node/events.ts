@@ -30,8 +30,8 @@ export type NodeEvent =
       readonly expiry: number;
     }
   /**
-   * An input of the funding transaction of a channel that both parties fund is spent in another way: by a transaction of the
-   * mempool, or of the block at `height`. Once that is buried the channel ends as abandoned. Of the mempool, best effort.
+   * An input of a funding transaction that both parties, or we alone, make is spent in another way, or what it comes from: by a
+   * transaction of the mempool, or of the block at `height`. Once that is buried the channel ends as abandoned. Of the mempool, best effort.
    */
   | {
       readonly type: "funding_conflict";

@@ -1,5 +1,5 @@
 import { sat, type Txid, toHex } from "../core/base/index.ts";
-import type { Transaction, TransactionInput } from "../core/bitcoin/index.ts";
+import { type Transaction, type TransactionInput, transactionId } from "../core/bitcoin/index.ts";
 import type { Outpoint } from "../ports/bitcoin-chain.ts";
 import type { CoinRow } from "../ports/store.ts";
 import { BLOCKS_KEPT, type ChainTransaction } from "./chain-follower.ts";
@@ -62,6 +62,11 @@ export class WalletCoins {
   private readonly tracked = new Map<string, Tracked>();
   /** By outpoint. */
   private readonly spenders = new Map<string, Tracked>();
+  /**
+   * Reserved coins that vanished, with what the transactions that made them spent: whether such a transaction is impossible for good
+   * shows when a block spends that in another way. One each time that something reserved is double-spent, until the node ends.
+   */
+  private readonly lost = new Map<string, readonly string[]>();
   private height: number;
 
   constructor(options: { coins: readonly CoinRow[]; keys: WalletKeys; height: number }) {
@@ -148,6 +153,18 @@ export class WalletCoins {
       const coin = this.coins.get(key);
       return coin === undefined || coin.spentHeight !== undefined;
     });
+  }
+
+  /** The transaction of a block because of which an input can't come to be, if that is known. */
+  lostTo(transaction: Transaction): Txid | undefined {
+    const from = spends(transaction).flatMap((key) => this.lost.get(key) ?? []);
+    // Grows while it is gone through: what a lost coin was made of may be lost in turn. No transaction spends what is made of it.
+    for (const key of from) {
+      const spender = this.spenders.get(key);
+      if (spender?.height !== undefined) return transactionId(spender.transaction);
+      from.push(...(this.lost.get(key) ?? []));
+    }
+    return undefined;
   }
 
   /** Whether no other transaction of ours was made with its inputs. */
@@ -298,6 +315,7 @@ export class WalletCoins {
       this.keys.used(batch, key);
       const known = this.coins.get(keyOf(txid, outputIndex));
       const coinbase = isCoinbase(transaction);
+      this.lost.delete(keyOf(txid, outputIndex));
       const fresh = { txid, outputIndex, amountSat: sat(amountSat), ...key, coinbase, height };
       this.put(batch, known ? { ...known, height } : { ...fresh, reservedFor: undefined, spentHeight: undefined });
     });
@@ -306,10 +324,13 @@ export class WalletCoins {
   /** Ends an unconfirmed transaction: its outputs go, with all that was built on them, and its coins are free. */
   private drop(batch: Batch, tracked: Tracked): void {
     this.untrack(tracked);
+    const spent = spends(tracked.transaction);
     tracked.transaction.outputs.forEach((_, index) => {
-      this.vanish(batch, `${tracked.id}:${index}`);
+      const key = `${tracked.id}:${index}`;
+      if (this.coins.get(key)?.reservedFor !== undefined) this.lost.set(key, spent);
+      this.vanish(batch, key);
     });
-    for (const key of spends(tracked.transaction)) {
+    for (const key of spent) {
       const coin = this.coins.get(key);
       if (coin?.reservedFor === WITHDRAWAL) this.put(batch, { ...coin, reservedFor: undefined });
     }

@@ -199,6 +199,14 @@ export class Wallet {
     return known.length === inputs.length ? known : undefined;
   }
 
+  /**
+   * The transaction of a block because of which an input of this one can't come to be: it spends what the input was made of. Known of
+   * what has come to pass since the start. Of an input that is spent itself, undefined.
+   */
+  lostTo(transaction: Transaction): Txid | undefined {
+    return this.held.lostTo(transaction);
+  }
+
   /** Frees the coins of an anchor that will never be given to the network. */
   release(batch: Batch, channel: number): void {
     this.held.release(batch, channel);

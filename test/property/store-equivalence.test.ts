@@ -303,7 +303,10 @@ function lifeChange(model: ChannelModel, side: Side, a: number, b: number): Chan
       const transaction = b % 2 === 0 ? script : undefined;
       return {
         type: "funding",
-        row: { txid, outputIndex, amountSat, transaction, confirmedHeight: b },
+        row: {
+          ...{ txid, outputIndex, amountSat, transaction, confirmedHeight: b },
+          conflictHeight: b % 2 === 0 ? b : undefined,
+        },
       };
     }
     case 6:
@@ -313,7 +316,6 @@ function lifeChange(model: ChannelModel, side: Side, a: number, b: number): Chan
           feeRate: a,
           wishedSat: BigInt(b),
           leastSat: 0n,
-          conflictHeight: b % 2 === 0 ? b : undefined,
           cancellation: b % 3 === 0 ? script : undefined,
         },
       };

@@ -47,13 +47,13 @@ CREATE INDEX stage_live ON stage (channel) WHERE stage NOT IN ('buried', 'abando
 CREATE TABLE funding (
   channel INTEGER PRIMARY KEY REFERENCES channel,
   txid BLOB NOT NULL, output_index INTEGER NOT NULL, amount_sat INTEGER NOT NULL, raw_transaction BLOB,
-  confirmed_height INTEGER
+  confirmed_height INTEGER, conflict_height INTEGER
 ) STRICT;
 -- Where both parties fund the channel. Inputs are written once; their signatures come later.
 CREATE TABLE dual_funding (
   channel INTEGER PRIMARY KEY REFERENCES channel,
   fee_rate INTEGER NOT NULL, wished_sat INTEGER NOT NULL, least_sat INTEGER NOT NULL,
-  conflict_height INTEGER, cancellation BLOB
+  cancellation BLOB
 ) STRICT;
 CREATE TABLE funding_share (
   channel INTEGER NOT NULL REFERENCES channel, side INTEGER NOT NULL,

@@ -256,6 +256,7 @@ export function toFunding(row: SqlRow): FundingRow {
     amountSat: sat(readBigInt(row, "amount_sat")),
     transaction: readOptional(row, "raw_transaction", readBytes),
     confirmedHeight: readOptional(row, "confirmed_height", readNumber),
+    conflictHeight: readOptional(row, "conflict_height", readNumber),
   };
 }
 
@@ -264,7 +265,6 @@ function toDualFunding(row: SqlRow): DualFundingRow {
     feeRate: readNumber(row, "fee_rate"),
     wishedSat: readBigInt(row, "wished_sat"),
     leastSat: readBigInt(row, "least_sat"),
-    conflictHeight: readOptional(row, "conflict_height", readNumber),
     cancellation: readOptional(row, "cancellation", readBytes),
   };
 }

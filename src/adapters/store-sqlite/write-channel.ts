@@ -169,12 +169,7 @@ function totalsWriter(engine: SqlEngine) {
 
 /** What a channel has besides where both parties fund it. */
 function dualWriter(engine: SqlEngine) {
-  const setDual = upsert(
-    engine,
-    "dual_funding",
-    "channel",
-    "fee_rate wished_sat least_sat conflict_height cancellation",
-  );
+  const setDual = upsert(engine, "dual_funding", "channel", "fee_rate wished_sat least_sat cancellation");
   const setShare = upsert(engine, "funding_share", "channel side", "contribution_sat change_script signed");
   const setInput = upsert(
     engine,
@@ -184,8 +179,8 @@ function dualWriter(engine: SqlEngine) {
   );
   return (channel: number, change: OfType<"dual_funding" | "funding_share">): void => {
     if (change.type === "dual_funding") {
-      const { feeRate, wishedSat, leastSat, conflictHeight, cancellation } = change.row;
-      setDual.run(channel, feeRate, wishedSat, leastSat, conflictHeight ?? null, cancellation ?? null);
+      const { feeRate, wishedSat, leastSat, cancellation } = change.row;
+      setDual.run(channel, feeRate, wishedSat, leastSat, cancellation ?? null);
       return;
     }
     const { side, contributionSat, inputs, changeScript, signatures } = change.row;
@@ -221,7 +216,7 @@ function lifeWriter(engine: SqlEngine) {
     engine,
     "funding",
     "channel",
-    "txid output_index amount_sat raw_transaction confirmed_height",
+    "txid output_index amount_sat raw_transaction confirmed_height conflict_height",
   );
   const setClearing = upsert(engine, "clearing", "channel side", "number acknowledge script");
   const addOffer = insert(engine, "close_offer", "channel ordinal side fee_sat signature");
@@ -266,8 +261,9 @@ function lifeWriter(engine: SqlEngine) {
         return;
       }
       case "funding": {
-        const { txid, outputIndex, amountSat, transaction, confirmedHeight } = change.row;
-        setFunding.run(channel, txid, outputIndex, amountSat, transaction ?? null, confirmedHeight ?? null);
+        const { txid, outputIndex, amountSat, transaction, confirmedHeight, conflictHeight } = change.row;
+        const heights = [confirmedHeight ?? null, conflictHeight ?? null];
+        setFunding.run(channel, txid, outputIndex, amountSat, transaction ?? null, ...heights);
         return;
       }
       case "clearing": {

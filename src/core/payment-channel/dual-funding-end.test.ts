@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { hashOf, type Party } from "../../../test/support/channel-pair.ts";
+import { ChannelPair, hashOf, type Party } from "../../../test/support/channel-pair.ts";
 import { DualPair, must } from "../../../test/support/dual-funding.ts";
 import { parseTransaction, planFunding, transactionWeight } from "../bitcoin/index.ts";
 
@@ -13,6 +13,13 @@ function at(party: Party, height: number): void {
   party.height = height;
   party.defends = true;
   party.flush();
+}
+
+/** The transaction spends the anchor, and is in no block. */
+function mempoolHas(party: Party, raw: Uint8Array | undefined): void {
+  const parsed = parseTransaction(raw ?? new Uint8Array());
+  if (!parsed.ok) throw new Error(parsed.error.reason);
+  must(party.run({ type: "anchor_spent", transaction: parsed.value, height: undefined }));
 }
 
 /** What becomes of each side once the peer could broadcast: Alice has sent her signatures, Bob has broadcast. */
@@ -80,7 +87,7 @@ describe.each(["alice", "bob"] as const)("a double-spend that %s sees", (name) =
     const party = signed();
     conflict(party, 120);
     conflict(party, 122);
-    expect(party.channel.dualFunding?.conflictHeight).toBe(120);
+    expect(party.channel.funding?.conflictHeight).toBe(120);
   });
 
   it("[LS-5] ends a channel that has failed, too", () => {
@@ -92,6 +99,17 @@ describe.each(["alice", "bob"] as const)("a double-spend that %s sees", (name) =
     at(party, 125);
     expect(party.channel.stage.stage).toBe("abandoned");
     expect(party.tells).toEqual([{ type: "release_funding" }]);
+  });
+
+  it("[LS-5] ends one whose commitment the mempool once had, for good", () => {
+    const party = signed();
+    must(party.run({ type: "fail", error: { type: "failed_by_user", rule: "B2-43" }, notify: false }));
+    mempoolHas(party, party.broadcasts.at(-1));
+    conflict(party, 120);
+    at(party, 125);
+    expect(party.channel.stage.stage).toBe("abandoned");
+    at(party, 126);
+    expect(party.channel.stage.stage).toBe("abandoned");
   });
 
   it("[B2-43] a failure alone frees nothing: the other side may hold all signatures", () => {
@@ -312,5 +330,80 @@ describe("cancelling", () => {
     must(pair.sign("alice"));
     pair.confirm();
     expect(pair.alice.channel.stage.stage).toBe("open");
+  });
+});
+
+describe("a double-spend of an input of an anchor that one side made", () => {
+  function told(party: Party): string[] {
+    return party.tells.map(({ type }) => type);
+  }
+  /** Alice's anchor was in a block, and a reorganisation took it away; both have offered an HTLC. */
+  function reorganised(): ChannelPair {
+    const pair = new ChannelPair().open({ pushMsat: 300_000_000n });
+    expect(pair.offer("alice", 1, 5_000_000n)).toBeUndefined();
+    expect(pair.offer("bob", 2, 5_000_000n)).toBeUndefined();
+    pair.settle();
+    must(pair.alice.run({ type: "funding_unconfirmed" }));
+    pair.alice.tells.length = 0;
+    return pair;
+  }
+
+  it("[LS-5] while it is held back ends the opening at once, and tells the peer", () => {
+    const pair = new ChannelPair();
+    pair.propose({});
+    pair.answer();
+    pair.deliver("bob");
+    pair.fund();
+    const { alice } = pair;
+    expect(alice.channel.stage.stage).toBe("awaiting_open_commit_sig");
+    conflict(alice, 120);
+    expect(alice.channel.stage.stage).toBe("abandoned");
+    expect(told(alice)).toContain("release_funding");
+    expect(alice.saying()).toContain("error");
+    expect(alice.broadcasts).toEqual([]);
+  });
+
+  it("[LS-5] [LW-3] ends the channel once it is buried, fails what was offered over it, and tells the peer", () => {
+    const { alice } = reorganised();
+    conflict(alice, 120);
+    at(alice, 124);
+    expect(alice.channel.stage.stage).toBe("open");
+    expect(alice.tells).toEqual([]);
+    at(alice, 125);
+    expect(alice.channel.stage.stage).toBe("abandoned");
+    expect(alice.tells).toMatchObject([{ type: "release_funding" }, { type: "htlc_failed", paymentHash: hashOf(1) }]);
+    expect(alice.saying()).toContain("error");
+  });
+
+  it("[LW-3] stakes nothing on it meanwhile, and goes on where a reorganisation undoes it", () => {
+    const { alice } = reorganised();
+    const { id } = [...alice.channel.htlcs.values()].find(({ offerer }) => offerer === "remote") ?? {};
+    conflict(alice, 120);
+    const offer = { amountMsat: 1_000_000n, paymentHash: hashOf(3), expiry: 300, route: new Uint8Array(0) } as const;
+    expect(alice.ask({ type: "offer", ...offer } as Parameters<Party["ask"]>[0])).toMatchObject({ type: "not_open" });
+    must(alice.run({ type: "peer_ready" }));
+    expect(told(alice)).toEqual([]);
+    conflict(alice, undefined);
+    // Her own money needs no block: what waited is told at once.
+    expect(alice.tells).toMatchObject([{ type: "htlc_cleared", htlc: { id } }]);
+    at(alice, 200);
+    expect(alice.channel.stage.stage).toBe("open");
+  });
+
+  it("[LS-5] counts for nothing while the anchor is in a block", () => {
+    const { alice } = new ChannelPair().open({});
+    conflict(alice, 120);
+    expect(alice.channel.funding?.conflictHeight).toBeUndefined();
+  });
+
+  it("[LS-5] ends a channel that has failed, of which the peer knows", () => {
+    const { alice } = reorganised();
+    must(alice.run({ type: "fail", error: { type: "failed_by_user", rule: "B2-43" }, notify: false }));
+    mempoolHas(alice, alice.broadcasts.at(-1));
+    const said = alice.saying().length;
+    conflict(alice, 120);
+    at(alice, 125);
+    expect(alice.channel.stage.stage).toBe("abandoned");
+    expect(alice.saying()).toHaveLength(said);
   });
 });

@@ -1,5 +1,6 @@
-// How a channel that both parties fund comes to nothing: by time or by failure while nothing is signed, afterwards only on chain,
-// where an input of the funding transaction is spent in another way and that is buried.
+// How a channel's funding comes to nothing: by time or by failure while nothing is signed, afterwards only on chain, where an input of
+// the funding transaction is spent in another way and that is buried. The first is of channels that both parties fund, the second of all
+// whose inputs we know.
 import { invariant } from "../base/index.ts";
 import { type FundingInput, parseTransaction, planCancellation, signedFunding } from "../bitcoin/index.ts";
 import type { ChannelChange } from "./changes.ts";
@@ -10,7 +11,8 @@ import { end, NOTHING, type StepResult, step, tell, tells, violation } from "./o
 import { BURIED, estimatedFeeRate } from "./policy.ts";
 import { preimageOf } from "./preimages.ts";
 import type { DualFundingRow } from "./rows.ts";
-import type { ChannelState } from "./state.ts";
+import { type ChannelState, hasLostAnchor } from "./state.ts";
+import { tellWaiting } from "./waiting-htlcs.ts";
 
 /**
  * Milliseconds from the request until reserved coins are free again. The responder waits longer: were it the first to give
@@ -35,15 +37,19 @@ export function lapseIfDue(state: ChannelState, context: Context): StepResult {
 
 /** An input of the funding transaction is spent in another way, or no longer is. */
 export function fundingConflict(state: ChannelState, height: number | undefined, context: Context): StepResult {
-  const { dualFunding: dual } = state;
+  const { funding } = state;
   const { stage } = state.stage;
-  if (dual === undefined || stage === "closed" || stage === "abandoned") return NOTHING;
-  if (isUnsignedDual(state)) {
+  if (stage === "closed" || stage === "buried" || stage === "abandoned") return NOTHING;
+  // An anchor of ours that is held back is as little at stake as what nobody has signed.
+  if (isUnsignedDual(state) || stage === "awaiting_open_commit_sig") {
     return height === undefined ? NOTHING : end(state, "abandoned", conflictReason(height), tells(true, context));
   }
-  const lowest = height !== undefined && dual.conflictHeight !== undefined && dual.conflictHeight < height;
-  const conflictHeight = lowest ? dual.conflictHeight : height;
-  return step([{ type: "dual_funding", row: { ...dual, conflictHeight } }]);
+  if (funding === undefined || funding.confirmedHeight !== undefined) return NOTHING;
+  const lowest = height !== undefined && funding.conflictHeight !== undefined && funding.conflictHeight < height;
+  const row = { ...funding, conflictHeight: lowest ? funding.conflictHeight : height };
+  const after = { ...state, funding: row };
+  const back = hasLostAnchor(state) && !hasLostAnchor(after) ? tellWaiting(after, context.policy) : [];
+  return step([{ type: "funding", row }], back);
 }
 
 function conflictReason(height: number): string {
@@ -53,12 +59,13 @@ function conflictReason(height: number): string {
 
 /** A buried conflict ends the channel: its funding transaction can't confirm any more, and the coins left are free. */
 export function deadIfDue(state: ChannelState, context: Context): StepResult {
-  const height = state.dualFunding?.conflictHeight;
+  const height = state.funding?.conflictHeight;
   const { stage } = state.stage;
-  if (height === undefined || stage === "closed" || stage === "abandoned") return NOTHING;
+  if (height === undefined || stage === "closed" || stage === "buried" || stage === "abandoned") return NOTHING;
   if (context.height - height + 1 < BURIED) return NOTHING;
   const reason = conflictReason(height);
-  const ended = end(state, "abandoned", reason, "never");
+  // Of an anchor that one side makes the other knows no inputs: it would wait, and offer and take payments, in vain.
+  const ended = end(state, "abandoned", reason, tells(state.dualFunding === undefined && stage !== "failed", context));
   return ended.ok ? step(ended.value.changes, [...ended.value.effects, ...htlcsVoid(state, reason)]) : ended;
 }
 
@@ -87,7 +94,7 @@ export function cancelFunding(state: ChannelState, script: Uint8Array, context: 
   const waits = stage === "awaiting_sign_complete" || stage === "awaiting_depth" || stage === "failed";
   if (!waits || funding === undefined) return refused(`it is ${stage}`);
   if (funding.confirmedHeight !== undefined) return refused("its funding transaction is in a block");
-  if (dual.conflictHeight !== undefined) return refused("it is being cancelled");
+  if (funding.conflictHeight !== undefined) return refused("it is being cancelled");
   if (inputsOf(state).length === 0) return refused("no input of it is ours");
   const replacedFeeSat = storedPlan(state).feeSat;
   // One that was made for a funding transaction which nobody may have broadcast pays less, and may be replaced.
@@ -133,7 +140,7 @@ function signCancellation(
 function isStranded({ stage, dualFunding: dual, funding }: ChannelState): boolean {
   if (stage.stage !== "failed" || stage.stale || dual === undefined || funding === undefined) return false;
   if (funding.transaction !== undefined || funding.confirmedHeight !== undefined) return false;
-  return dual.conflictHeight === undefined && dual.cancellation === undefined;
+  return funding.conflictHeight === undefined && dual.cancellation === undefined;
 }
 
 /**

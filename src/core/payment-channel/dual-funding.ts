@@ -104,7 +104,7 @@ export function beginDual(request: DualRequest, context: Context): Result<Begun,
   const feeRate = request.fundingFeeRate;
   const minDepth = depthOf(context.policy, amountSat);
   const terms = ownTerms(context, index, { feeRate: judged.value, minDepth, closeScript });
-  const dual = { feeRate, wishedSat, leastSat, conflictHeight: undefined, cancellation: undefined };
+  const dual = { feeRate, wishedSat, leastSat, cancellation: undefined };
   const message: FundingRequest = {
     type: "funding_request",
     terms: openChannelMessage(context, row, terms),
@@ -190,7 +190,7 @@ export function acceptDual(
   const reasonable = judgeAmount(anchor, judged.value, terms, context);
   if (!reasonable.ok) return reasonable;
   const state = newChannelState(temporaryId, row, "awaiting_input_check");
-  const dual = { feeRate, wishedSat, leastSat: 0n, conflictHeight: undefined, cancellation: undefined };
+  const dual = { feeRate, wishedSat, leastSat: 0n, cancellation: undefined };
   return {
     ok: true,
     value: {

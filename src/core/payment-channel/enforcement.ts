@@ -274,8 +274,9 @@ function isLost({ anchorSpend }: ChannelState, { expiry }: HtlcRow, tip: number)
 /** Moves between the stages that say how final the end is, back too where a reorganisation undid it. Spec: B2-38, LW-2. */
 export function closedIfDue(state: ChannelState, context: Context): StepResult {
   const { anchorSpend } = state;
-  if (anchorSpend === undefined) return NOTHING;
   const { stage } = state.stage;
+  // A spend that only the mempool had, of an anchor that can't confirm any more.
+  if (anchorSpend === undefined || stage === "abandoned") return NOTHING;
   const ended = anchorSpend.kind === "close" ? "close_agreed" : "failed";
   const settled = resolvedDepth(state, anchorSpend, context);
   // Kept for good where the data are an old copy: no new channel may be begun with its keys.

@@ -73,15 +73,16 @@ function actsBeforeEnd(state: ChannelState, outlook: Outlook): NextAct[] {
   }
 }
 
-/** An opening whose coins we spend back, or whose funding somebody has spent in another way. */
+/** An opening whose coins we spend back, or a channel whose funding somebody has spent in another way. */
 function isBeingCancelled({ stage: { stage }, funding, dualFunding: dual }: ChannelState): boolean {
-  if (stage !== "awaiting_sign_complete" && stage !== "awaiting_depth" && stage !== "failed") return false;
-  if (dual === undefined || funding === undefined || funding.confirmedHeight !== undefined) return false;
-  return dual.conflictHeight !== undefined || dual.cancellation !== undefined;
+  if (funding === undefined || funding.confirmedHeight !== undefined) return false;
+  if (funding.conflictHeight !== undefined) return stage !== "closed" && stage !== "buried" && stage !== "abandoned";
+  const waits = stage === "awaiting_sign_complete" || stage === "awaiting_depth" || stage === "failed";
+  return waits && dual?.cancellation !== undefined;
 }
 
-function cancelActs({ dualFunding: dual }: ChannelState, { height }: Outlook): NextAct[] {
-  const conflict = dual?.conflictHeight;
+function cancelActs({ funding }: ChannelState, { height }: Outlook): NextAct[] {
+  const conflict = funding?.conflictHeight;
   if (conflict === undefined) return [next("chain", { type: "confirm_end", what: "cancellation" })];
   return [next("chain", { type: "bury", have: height - conflict + 1, need: BURIED })];
 }

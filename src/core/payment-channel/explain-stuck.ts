@@ -20,7 +20,7 @@ export function troubles(state: ChannelState, outlook: Outlook, end: ExplainedEn
   found.push(...conflict(state, outlook));
   // An opening that failed may never have had one.
   const hadAnchor = stage === "open" || (stage === "failed" && openCompleteSent);
-  if (hasLostAnchor(state) && hadAnchor && end === undefined) {
+  if (hasLostAnchor(state) && state.funding?.conflictHeight === undefined && hadAnchor && end === undefined) {
     found.push({ type: "anchor_reorganised" });
   }
   if (errorDue) found.push({ type: "error_due" });
@@ -33,8 +33,8 @@ export function troubles(state: ChannelState, outlook: Outlook, end: ExplainedEn
   return found;
 }
 
-function conflict({ dualFunding }: ChannelState, { height: tip }: Outlook): Trouble[] {
-  const height = dualFunding?.conflictHeight;
+function conflict({ funding }: ChannelState, { height: tip }: Outlook): Trouble[] {
+  const height = funding?.conflictHeight;
   return height === undefined ? [] : [{ type: "funding_conflict", height, have: tip - height + 1, need: BURIED }];
 }
 

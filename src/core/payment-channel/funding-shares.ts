@@ -90,7 +90,7 @@ export function judgePlan(...[state, shares, keys]: Parameters<typeof planOf>): 
 }
 
 export function fundingRow({ txid, outputIndex }: FundingPlan, amountSat: bigint): FundingRow {
-  const heights = { confirmedHeight: undefined, spentHeight: undefined };
+  const heights = { confirmedHeight: undefined, conflictHeight: undefined };
   return { txid, outputIndex, amountSat: amountSat as Satoshi, transaction: undefined, ...heights };
 }
 

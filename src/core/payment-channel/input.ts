@@ -89,8 +89,8 @@ export type Input =
       readonly signatures: readonly Uint8Array[];
     }
   /**
-   * A transaction in the block at `height` spends an input of the funding transaction in another way; undefined: a
-   * reorganisation took that block away.
+   * A transaction in the block at `height` spends an input of the funding transaction in another way, or what the input comes from;
+   * undefined: a reorganisation took that block away.
    */
   | { readonly type: "funding_conflict"; readonly height: number | undefined }
   /** Give up a channel that both fund, spending our inputs to `script` where the peer could still use them. */

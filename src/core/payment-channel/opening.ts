@@ -181,6 +181,7 @@ export function funded(state: ChannelState, input: Extract<Input, { type: "funde
     amountSat,
     transaction,
     confirmedHeight: undefined,
+    conflictHeight: undefined,
   };
   const { changes, remote, funded: after } = firstCommitments(state, funding, 0n, context);
   const commitSignature = signCommitment(after, remote, context);
@@ -210,6 +211,7 @@ export function receiveOpenAnchor(state: ChannelState, message: OpenAnchor, cont
     amountSat: message.amountSat,
     transaction: undefined,
     confirmedHeight: undefined,
+    conflictHeight: undefined,
   };
   const { changes, local, remote, funded: after } = firstCommitments(state, funding, 0n, context);
   if (!verifyCommitment(after, local, message.commitSignature, context.buffer)) {
@@ -287,7 +289,7 @@ export function fundingConfirmed(
   if (output === undefined || output.amountSat !== funding.amountSat || !equalBytes(output.script, script)) {
     return violation("anchor_wrong_on_chain", "B2-12", { limit: funding.amountSat, actual: output?.amountSat ?? 0n });
   }
-  const row = { ...funding, confirmedHeight: input.height };
+  const row = { ...funding, confirmedHeight: input.height, conflictHeight: undefined };
   const back = hasLostAnchor(state) ? tellWaiting({ ...state, funding: row }, policy) : [];
   if (state.dualFunding === undefined) return step([{ type: "funding", row }], back);
   // The block may tell us what the peer did not: its signatures, and that it has broadcast at all (LS-5).

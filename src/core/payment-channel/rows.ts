@@ -102,6 +102,8 @@ export type FundingRow = {
   readonly transaction: Uint8Array | undefined;
   /** Height of the block that holds it on the best chain. */
   readonly confirmedHeight: number | undefined;
+  /** Height of the lowest block that makes it impossible: with a transaction that spends an input of it in another way. */
+  readonly conflictHeight: number | undefined;
 };
 
 /** What one party brings into a funding transaction of two. Spec: LS-1, LS-2. */
@@ -118,9 +120,7 @@ export type DualFundingRow = {
   /** What the requester wishes the responder to contribute, and the least that it goes on with (of ours only). */
   readonly wishedSat: bigint;
   readonly leastSat: bigint;
-  /** Height of the lowest block with a transaction that spends an input of it in another way. */
-  readonly conflictHeight: number | undefined;
-  /** Our own raw transaction that does so. */
+  /** Our own raw transaction that spends our inputs of it in another way. */
   readonly cancellation: Uint8Array | undefined;
 };
 

@@ -363,7 +363,11 @@ export function feeRateFor(state: ChannelState, holder: Side, coverage: Coverage
   return fee.feeRate;
 }
 
-/** A reorganisation took the anchor out of the chain, and it is not ours alone: nothing is staked on it until it is back. */
+/**
+ * A reorganisation took the anchor out of the chain, and it is not ours alone, or it can't come into it any more: nothing is staked on
+ * it until it is back.
+ */
 export function hasLostAnchor(state: ChannelState): boolean {
+  if (state.funding?.conflictHeight !== undefined) return true;
   return (state.terms.local?.minDepth ?? 0) > 0 && state.funding?.confirmedHeight === undefined;
 }
