@@ -84,7 +84,7 @@ export class Market {
   readonly loot: Prize[] = [];
   /** Copies of nodes' data as they were. */
   readonly old = new Map<WorldNode, WorldNode["store"]>();
-  /** The height at which everybody had coins. */
+  /** The height at which everybody had coins, on the best chain. */
   beganAt = 0;
   /** What the cheater does about its loot with each block. */
   thieve: (() => Promise<void>) | undefined;
