@@ -460,11 +460,13 @@ export class Market {
   }
 
   private isChannelSettled(channel: ChannelSummary): boolean {
-    const { stage, liveHtlcs, peerReady, closing, stale, funding } = channel;
+    const { stage, liveHtlcs, peerReady, closing, stale, funding, initiator } = channel;
     if (this.waitsForAnchor(channel)) return true;
     if (stage === "open") return liveHtlcs.length === 0 && peerReady && !closing;
     // A copy from before the peer named the anchor: what spends it can't be known for what it is.
     if (stale && funding === undefined) return true;
+    // Its own anchor is nowhere, and the coins for it are free: nobody knows whether the opening was given up.
+    if (stale && initiator === "local" && funding?.confirmedHeight === undefined) return true;
     return stage === "closed" || stage === "buried" || stage === "abandoned";
   }
 

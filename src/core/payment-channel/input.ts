@@ -121,7 +121,7 @@ export type Input =
       readonly type: "funding_confirmed";
       readonly height: number;
       readonly output: { readonly amountSat: bigint; readonly script: Uint8Array } | undefined;
-      /** The whole transaction, with witness; looked at where both parties fund the channel. */
+      /** The whole transaction, with witness. */
       readonly transaction?: Uint8Array;
     }
   /** A reorganisation took the anchor's block away. */

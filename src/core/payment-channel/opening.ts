@@ -276,6 +276,14 @@ export function receiveOpenComplete(state: ChannelState): StepResult {
   return step([moved.change], moved.events);
 }
 
+/** Bytes of a transaction that nodes relay. A longer one could not be given to the network again. Source: BIP 141, 400,000 weight units. */
+const LARGEST_KEPT_ANCHOR = 100_000;
+
+/** The anchor as a block has it. Its maker decides how large it is, and it goes into every backup. */
+function kept(transaction: Uint8Array | undefined): Uint8Array | undefined {
+  return transaction !== undefined && transaction.length <= LARGEST_KEPT_ANCHOR ? transaction : undefined;
+}
+
 /** The anchor is in a block. Its output is checked before anything is built on it: amount and script to the bit. */
 export function fundingConfirmed(
   state: ChannelState,
@@ -291,9 +299,10 @@ export function fundingConfirmed(
   }
   const row = { ...funding, confirmedHeight: input.height, conflictHeight: undefined };
   const back = hasLostAnchor(state) ? tellWaiting({ ...state, funding: row }, policy) : [];
-  if (state.dualFunding === undefined) return step([{ type: "funding", row }], back);
-  // The block may tell us what the peer did not: its signatures, and that it has broadcast at all (LS-5).
-  const known = { ...row, transaction: funding.transaction ?? input.transaction };
+  // Whoever has it can give it to the network again, should a reorganisation take it away and its maker be gone. The block may also tell
+  // us what the peer did not: its signatures, and that it has broadcast at all (LS-5).
+  const known = { ...row, transaction: funding.transaction ?? kept(input.transaction) };
+  if (state.dualFunding === undefined) return step([{ type: "funding", row: known }], back);
   const waits = state.stage.stage === "awaiting_sign_complete";
   const moved = moveTo(state, { stage: waits ? "awaiting_depth" : state.stage.stage });
   return step([{ type: "funding", row: known }, ...(waits ? [moved.change] : [])], [...moved.events, ...back]);

@@ -98,7 +98,7 @@ export type FundingRow = {
   readonly txid: Txid;
   readonly outputIndex: number;
   readonly amountSat: Satoshi;
-  /** The raw transaction where we made it, for broadcasting it again. */
+  /** The raw transaction where we made it or have seen it in a block, for broadcasting it again. */
   readonly transaction: Uint8Array | undefined;
   /** Height of the block that holds it on the best chain. */
   readonly confirmedHeight: number | undefined;
