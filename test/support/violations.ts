@@ -205,7 +205,7 @@ export const VIOLATIONS: Partial<Record<ChannelErrorType, readonly Breach[]>> = 
   remote_delay_unreasonable: terms("B2-8", "a delay of 1,009 blocks", (message) => ({ ...message, delay: 1_009 })),
   remote_min_depth_unreasonable: terms("B2-8", "a min_depth of 145", (message) => ({ ...message, minDepth: 145 })),
   remote_fee_rate_unreasonable: [
-    ...terms("B2-8", "a fee rate above our highest", (message) => ({ ...message, initialFeeRate: 6_001 })),
+    ...terms("B2-8", "a fee rate above our highest", (message) => ({ ...message, initialFeeRate: 25_001 })),
     ...terms("B2-8", "a fee rate under our floor", (message) => ({ ...message, initialFeeRate: 1_349 })),
     saying("B2-25", "update_fee above our highest", () => ({ type: "update_fee", feeRate: 25_001 })),
   ],
