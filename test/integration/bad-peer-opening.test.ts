@@ -22,8 +22,8 @@ const atOpening: readonly { name: string; change: (message: Proposal) => PktMess
   },
   {
     name: "[B2-8] an unreasonable fee",
-    change: (message) => ({ ...message, initialFeeRate: 6_001 }),
-    problem: "remote fee rate unreasonable [B2-8], limit 6000, actual 6001",
+    change: (message) => ({ ...message, initialFeeRate: 25_001 }),
+    problem: "remote fee rate unreasonable [B2-8], limit 25000, actual 25001",
   },
   {
     name: "[B2-8] an unreasonable depth",
